@@ -1,0 +1,101 @@
+//! What a request can fail with, and the answer that says so.
+
+use std::fmt;
+
+use serde_json::json;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::protocol::{Malformed, OpenError, TooLong, Undecryptable};
+
+/// The longest message in characters. Some quote what came from outside, and that may be a whole line.
+const MAX_MESSAGE: usize = 300;
+
+fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+/// A request that makes no sense, with the path of the member to blame: `value.assemblies[0].name: …`.
+#[derive(Debug, Error)]
+pub(super) struct Usage {
+    path: String,
+    message: String,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        write!(formatter, "{}{separator}{}", self.path, self.message)
+    }
+}
+
+impl Usage {
+    /// A complaint about the whole of what was read.
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { path: String::new(), message: shortened(message.into()) }
+    }
+
+    /// The same complaint, seen from what holds `part`: a member's name, or an item's `[index]`.
+    pub(super) fn within(self, part: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        Self { path: format!("{part}{separator}{}", self.path), message: self.message }
+    }
+}
+
+/// Why a request was not done.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// The request makes no sense, or its value cannot be encoded.
+    #[error(transparent)]
+    Usage(#[from] Usage),
+    /// There is no such operation or type.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The bytes are no encoding of the type.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The bytes do not decrypt.
+    #[error(transparent)]
+    Crypto(#[from] Undecryptable),
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Malformed(malformed) => Self::Malformed(malformed),
+            OpenError::Undecryptable(undecryptable) => Self::Crypto(undecryptable),
+        }
+    }
+}
+
+impl From<TooLong> for Failure {
+    fn from(error: TooLong) -> Self {
+        Self::Usage(Usage::new(error.to_string()))
+    }
+}
+
+impl Failure {
+    /// The member names something that there is none of.
+    pub(super) fn unsupported(member: &str, name: &str) -> Self {
+        Self::Unsupported(shortened(format!("unknown {member} {name:?}")))
+    }
+
+    /// The answer line, without its line feed; `id` is `None` if the request had none that is usable.
+    pub(super) fn answer(&self, id: Option<&RawValue>) -> String {
+        let message = self.to_string();
+        let error = match self {
+            Self::Usage(_) => json!({"kind": "usage", "message": message}),
+            Self::Unsupported(_) => json!({"kind": "unsupported", "message": message}),
+            Self::Malformed(malformed) => {
+                json!({"kind": "malformed", "message": message, "offset": malformed.offset})
+            }
+            Self::Crypto(_) => json!({"kind": "crypto", "message": message}),
+        };
+        let id = id.map_or("null", RawValue::get);
+        format!(r#"{{"id":{id},"error":{error}}}"#)
+    }
+}

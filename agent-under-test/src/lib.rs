@@ -1,0 +1,12 @@
+//! The reference implementation of the Inedo Agent protocol, which iaspec tests itself with.
+//!
+//! # Layout
+//!
+//! * [`protocol`]: the core. Bytes in, typed values out, and back; no sockets, files, clocks or threads.
+//! * [`codec_driver`]: the core behind the JSON line protocol that a codec subject speaks.
+//!
+//! The core is written apart from the vectors and from the harness, so that the three can contradict each
+//! other. Clause identifiers such as `DAT-2` are those of the protocol description that the project tests.
+
+pub mod codec_driver;
+pub mod protocol;

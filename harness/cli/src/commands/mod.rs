@@ -1,0 +1,70 @@
+//! The commands, a module each.
+
+pub(crate) mod codec;
+pub(crate) mod explain;
+pub(crate) mod list;
+pub(crate) mod run;
+pub(crate) mod vectors;
+
+use iaspec_harness::clauses::Tier;
+use iaspec_harness::engine::Selection;
+use iaspec_harness::finding::Finding;
+use iaspec_harness::select::Pattern;
+use iaspec_harness::vectors::{Corpus, CorpusFiles};
+
+use crate::arguments::{VectorsFrom, Which};
+use crate::exit::Failure;
+
+/// The files of the corpus that the command line names.
+fn files(from: &VectorsFrom) -> Result<CorpusFiles, Failure> {
+    match &from.vectors {
+        Some(directory) => CorpusFiles::directory(directory).map_err(Failure::usage),
+        None => Ok(CorpusFiles::embedded()),
+    }
+}
+
+/// The corpus, if it can be read as a whole.
+fn corpus(from: &VectorsFrom) -> Result<Corpus, Failure> {
+    let (corpus, findings) = Corpus::load(&files(from)?);
+    if findings.is_empty() { Ok(corpus) } else { Err(bad_vectors(&findings)) }
+}
+
+fn bad_vectors(findings: &[Finding]) -> Failure {
+    let mut messages: Vec<String> = findings.iter().map(|finding| finding.render(true)).collect();
+    let count = findings.len();
+    messages.push(format!("{count} {} in the vectors", if count == 1 { "mistake" } else { "mistakes" }));
+    Failure::usages(messages)
+}
+
+fn selection(which: &Which) -> Result<Selection, Failure> {
+    let filters = which.filter.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
+    let filters = filters.map_err(Failure::usage)?;
+    Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone() })
+}
+
+/// A case of any kind, for lists.
+struct Listed<'a> {
+    name: &'a str,
+    was: Option<&'a str>,
+    clauses: &'a [String],
+    tier: Tier,
+    title: String,
+}
+
+fn all_cases(corpus: &Corpus) -> Vec<Listed<'_>> {
+    let codec = corpus.codec.iter().map(|case| Listed {
+        name: &case.name,
+        was: case.was.as_deref(),
+        clauses: &case.clauses,
+        tier: case.tier,
+        title: case.title(),
+    });
+    let transcripts = corpus.transcripts.iter().map(|transcript| Listed {
+        name: &transcript.name,
+        was: None,
+        clauses: &transcript.clauses,
+        tier: transcript.tier,
+        title: transcript.entry.title.value.clone(),
+    });
+    codec.chain(transcripts).collect()
+}

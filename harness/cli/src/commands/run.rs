@@ -1,0 +1,230 @@
+//! `iaspec run`: cases against subjects, from the command line to the exit code.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
+use iaspec_harness::event::{
+    Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
+};
+use iaspec_harness::subject::{Manifest, become_subreaper};
+use iaspec_harness::vectors::Corpus;
+use iaspec_harness::yaml::Source;
+use iaspec_reports::{Ndjson, Progress, Reporter, Text};
+
+use super::{corpus, selection};
+use crate::arguments::Run;
+use crate::exit::Failure;
+use crate::signals;
+
+/// The manifests of the reference implementation, one for each role that it has.
+const REFERENCE: [(&str, &str); 1] = [(
+    "agent-under-test/subject-codec.yaml",
+    include_str!("../../../../agent-under-test/subject-codec.yaml"),
+)];
+
+/// The columns assumed where there is no terminal.
+const WIDTH: usize = 100;
+
+pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
+    let corpus = corpus(&arguments.vectors)?;
+    let selection = selection(&arguments.which)?;
+    let manifests = manifests(arguments.subject.as_deref())?;
+    let plans = plans(&corpus, &manifests, &selection)?;
+    if arguments.list {
+        list(&plans)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut reporters = reporters(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::environment(format!("the asynchronous runtime cannot be started: {error}"))
+    })?;
+    become_subreaper();
+    let code = runtime.block_on(run_all(&corpus, &plans, arguments, &mut reporters))?;
+    reporters.close()?;
+    Ok(ExitCode::from(code))
+}
+
+fn manifests(subject: Option<&Path>) -> Result<Vec<Manifest>, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::environment(format!("the path of this program cannot be had: {error}")))?;
+    let read = match subject {
+        Some(path) => vec![Manifest::read(path).map_err(Failure::usages)?],
+        None => {
+            let read = |(path, text): (&str, &str)| {
+                Manifest::parse(&Source::new(path, text), Path::new("."))
+                    .map_err(|findings| Failure::usages(findings.iter().map(|f| f.render(true)).collect()))
+            };
+            REFERENCE.into_iter().map(read).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(read.into_iter().map(|manifest| manifest.with_program("iaspec", &program)).collect())
+}
+
+type Plans<'a> = Vec<(&'a Manifest, Plan<'a>)>;
+
+/// A plan for each manifest. Among several, one that no case is selected for is left out.
+fn plans<'a>(
+    corpus: &'a Corpus,
+    manifests: &'a [Manifest],
+    selection: &Selection,
+) -> Result<Plans<'a>, Failure> {
+    let mut plans = Vec::new();
+    let mut refused = Vec::new();
+    for manifest in manifests {
+        match Plan::new(corpus, manifest, selection) {
+            Ok(plan) => plans.push((manifest, plan)),
+            Err(error) => refused.push(error.0),
+        }
+    }
+    if plans.is_empty() { Err(Failure::usages(refused)) } else { Ok(plans) }
+}
+
+fn list(plans: &Plans<'_>) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let mut count = 0;
+    for (manifest, plan) in plans {
+        for planned in &plan.cases {
+            match &planned.skip {
+                Some(reason) => writeln!(out, "{}  skipped: {reason}", planned.case.name)?,
+                None => writeln!(out, "{}", planned.case.name)?,
+            }
+        }
+        count += plan.cases.len();
+        writeln!(out, "{} cases for {} (role {})", plan.cases.len(), manifest.name, manifest.role)?;
+    }
+    if plans.len() > 1 {
+        writeln!(out, "{count} cases")?;
+    }
+    Ok(())
+}
+
+/// All reports of a run. A report that fails is given up; the run goes on, and the failure is told at the end.
+struct Reporters {
+    open: Vec<(String, Box<dyn Reporter>)>,
+    failed: Vec<String>,
+}
+
+impl Reporters {
+    fn event(&mut self, event: &Event) {
+        let failed = &mut self.failed;
+        self.open.retain_mut(|(name, reporter)| match reporter.event(event) {
+            Ok(()) => true,
+            // A reader that went away has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
+            Err(error) => {
+                failed.push(format!("{name} cannot be written: {error}"));
+                false
+            }
+        });
+    }
+
+    fn close(self) -> Result<(), Failure> {
+        if self.failed.is_empty() { Ok(()) } else { Err(Failure::environment(self.failed.join("; "))) }
+    }
+}
+
+fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
+    let mut open: Vec<(String, Box<dyn Reporter>)> = Vec::new();
+    for report in &arguments.report {
+        let name = format!("the report {}", report.path.display());
+        let file = File::create(&report.path)
+            .map_err(|error| Failure::usage(format!("{name} cannot be written: {error}")))?;
+        open.push((name, Box::new(Ndjson::new(BufWriter::new(file)))));
+    }
+    open.push(("the progress".to_owned(), Box::new(Progress::new(io::stderr().is_terminal()))));
+    let width = if io::stdout().is_terminal() { terminal_width() } else { WIDTH };
+    open.push(("the output".to_owned(), Box::new(Text::new(anstream::stdout(), width))));
+    Ok(Reporters { open, failed: Vec::new() })
+}
+
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0))
+}
+
+async fn run_all(
+    corpus: &Corpus,
+    plans: &Plans<'_>,
+    arguments: &Run,
+    reporters: &mut Reporters,
+) -> Result<u8, Failure> {
+    let (interrupter, mut interrupt) = engine::interruption();
+    let caught = signals::listen(interrupter)
+        .map_err(|error| Failure::environment(format!("signals cannot be listened for: {error}")))?;
+    let options = options(arguments);
+    let began = Instant::now();
+    reporters.event(&Event::RunStarted(run_started(corpus, plans, &options)));
+    let mut tally = Tally::default();
+    let mut not_run = 0;
+    for (manifest, plan) in plans {
+        let subject = manifest.name.clone();
+        reporters.event(&Event::SubjectStarted(SubjectStarted {
+            subject: subject.clone(),
+            role: manifest.role,
+            manifest: manifest.source.name.clone(),
+            cases: plan.cases.len() * options.repeat as usize,
+        }));
+        let mut emit = |event: Event| reporters.event(&event);
+        let run = engine::run_subject(corpus, manifest, plan, &options, &mut interrupt, &mut emit).await;
+        reporters.event(&Event::SubjectFinished(SubjectFinished { subject }));
+        tally += run.tally;
+        not_run += run.not_run;
+    }
+    let signal = caught.get().copied();
+    let exit_code = signal.map_or(tally.exit_code(options.strict), |(_, number)| 128 + number);
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let interrupted = signal.map(|(name, _)| name.to_owned());
+    reporters.event(&Event::RunFinished(RunFinished { tally, interrupted, not_run, exit_code, millis }));
+    Ok(exit_code)
+}
+
+fn run_started(corpus: &Corpus, plans: &Plans<'_>, options: &RunOptions) -> RunStarted {
+    let mut clauses = Vec::new();
+    for clause in plans.iter().flat_map(|(_, plan)| plan.clauses(corpus)) {
+        if !clauses.contains(&clause) {
+            clauses.push(clause);
+        }
+    }
+    RunStarted {
+        schema: SCHEMA_VERSION,
+        iaspec: env!("CARGO_PKG_VERSION").to_owned(),
+        vectors: corpus.origin.clone(),
+        digest: corpus.digest.clone(),
+        strict: options.strict,
+        repeat: options.repeat,
+        clauses,
+    }
+}
+
+fn options(arguments: &Run) -> RunOptions {
+    RunOptions {
+        jobs: usize::from(arguments.jobs),
+        repeat: arguments.repeat,
+        fail_fast: arguments.fail_fast,
+        strict: arguments.strict,
+        answer_within: arguments.answer_within,
+        rerun: rerun(arguments),
+    }
+}
+
+/// The words that run one of these cases again, but for its name.
+fn rerun(arguments: &Run) -> String {
+    let mut words = vec![std::env::args().next().unwrap_or_else(|| "iaspec".to_owned()), "run".to_owned()];
+    words.extend(arguments.subject.iter().map(|path| path.display().to_string()));
+    if let Some(vectors) = &arguments.vectors.vectors {
+        words.extend(["--vectors".to_owned(), vectors.display().to_string()]);
+    }
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,24 @@
+//! `iaspec`: conformance tests for implementations of the Inedo Agent protocol.
+
+mod arguments;
+mod commands;
+mod exit;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Run(run) => commands::run::run(&run),
+        Command::List(list) => commands::list::list(&list),
+        Command::Explain(explain) => commands::explain::explain(&explain),
+        Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
+        Command::Codec => commands::codec::codec(),
+    };
+    outcome.unwrap_or_else(|error| error.report())
+}

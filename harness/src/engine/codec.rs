@@ -1,0 +1,460 @@
+//! The codec role: requests over a line protocol to one lasting process, many at a time.
+//!
+//! When the process dies, hangs or says what is no answer, the cases then under way run again, each alone
+//! on a fresh process, so that the culprit is found by name; the rest go on with a new lasting process.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::lines::{Lines, NoLine};
+use super::plan::Plan;
+use super::{Breakdown, Interrupt, Results};
+use crate::event::CaseResult;
+use crate::format::Formats;
+use crate::subject::{Manifest, Process};
+use crate::vectors::Corpus;
+use crate::vectors::codec::{CodecCase, CodecCheck};
+use crate::verdict::{Answer, Outcome, Problem, judge_decode, judge_encode};
+
+/// How much may wait to be sent before further requests are added, in bytes.
+const BACKLOG: usize = 256 << 10;
+
+/// After so many cases that hung alone, the rest is not tried.
+const MOST_HANGS: u32 = 3;
+
+/// The question that shows whether a subject answers at all.
+const SANITY: &str = r#"{"id":0,"op":"encode","type":"int32","value":1}"#;
+
+/// Runs a plan.
+pub(super) async fn run(
+    corpus: &Corpus,
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    interrupt: &mut Interrupt,
+    results: &mut Results<'_>,
+) {
+    let repeat = results.options.repeat;
+    let mut queue = Vec::new();
+    for repetition in 1..=repeat {
+        for (at, planned) in plan.cases.iter().enumerate() {
+            match &planned.skip {
+                Some(reason) => {
+                    results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
+                }
+                None => queue.push(Turn { at, repetition }),
+            }
+        }
+    }
+    if queue.is_empty() {
+        return;
+    }
+    queue.reverse();
+    let requests = plan.cases.iter().map(|planned| requests(planned.case)).collect();
+    let mut run = Run { corpus, manifest, plan, requests, queue, hangs: 0, results };
+    run.all(interrupt).await;
+}
+
+/// One execution of a case.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    at: usize,
+    repetition: u32,
+}
+
+/// An execution under way: what is still to be answered, and what went wrong so far.
+struct Open {
+    turn: Turn,
+    waiting: usize,
+    problems: Vec<Option<Problem>>,
+    since: Instant,
+}
+
+/// Everything after the id of a request, for each check of a case.
+fn requests(case: &CodecCase) -> Vec<String> {
+    let setting = |name: &str, value: &Option<String>| {
+        value.as_ref().map_or(String::new(), |value| {
+            format!(r#","{name}":{}"#, serde_json::Value::from(value.as_str()))
+        })
+    };
+    let settings = setting("key", &case.settings.key)
+        + &setting("iv", &case.settings.iv)
+        + &setting("padding", &case.settings.padding);
+    let type_name = serde_json::Value::from(case.type_name.as_str());
+    case.checks
+        .iter()
+        .map(|check| match check {
+            CodecCheck::Encode { value, .. } => {
+                format!(r#","op":"encode","type":{type_name},"value":{value}{settings}}}"#)
+            }
+            CodecCheck::Decode { bytes, .. } => {
+                format!(r#","op":"decode","type":{type_name},"hex":"{}"{settings}}}"#, hex::encode(bytes))
+            }
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ok: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<ErrorReply<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorReply<'a> {
+    #[serde(borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: std::borrow::Cow<'a, str>,
+    offset: Option<u64>,
+}
+
+/// What an answer belongs to: an execution under way and one of its checks.
+type Asked = HashMap<u64, (usize, usize)>;
+
+/// The executions under way on one process.
+#[derive(Default)]
+struct Flight {
+    asked: Asked,
+    open: HashMap<usize, Open>,
+    next_id: u64,
+    next_slot: usize,
+}
+
+/// How the work on one process came to an end.
+enum Leg {
+    /// All that was to do is done.
+    Done,
+    /// The subject broke down.
+    Broken(Breakdown),
+    /// The run shall end.
+    Interrupted,
+}
+
+struct Run<'a, 'b> {
+    corpus: &'a Corpus,
+    manifest: &'a Manifest,
+    plan: &'a Plan<'a>,
+    requests: Vec<Vec<String>>,
+    /// What is still to run, the next one last.
+    queue: Vec<Turn>,
+    hangs: u32,
+    results: &'a mut Results<'b>,
+}
+
+impl Run<'_, '_> {
+    async fn all(&mut self, interrupt: &mut Interrupt) {
+        let mut first = true;
+        while !self.queue.is_empty() && !self.results.stop && !interrupt.is_set() {
+            let mut lines = match Process::start(self.manifest) {
+                Ok(process) => Lines::new(process),
+                Err(message) => return self.give_up(&message, None),
+            };
+            if std::mem::take(&mut first)
+                && let Leg::Broken(breakdown) = self.sanity(&mut lines, interrupt).await
+            {
+                let log = lines.process.log();
+                lines.process.kill().await;
+                return self.give_up(&format!("asked a first question, {breakdown}"), log);
+            }
+            let mut flight = Flight::default();
+            let leg = self.fly(&mut lines, &mut flight, interrupt).await;
+            match leg {
+                Leg::Done if !self.results.stop => self.finish(lines, interrupt).await,
+                Leg::Done | Leg::Interrupted => {
+                    lines.process.kill().await;
+                }
+                Leg::Broken(breakdown) => {
+                    let log = settled_log(&lines).await;
+                    lines.process.kill().await;
+                    self.find_culprit(flight, &breakdown, log, interrupt).await;
+                }
+            }
+            if self.hangs >= MOST_HANGS {
+                let message =
+                    format!("not tried: the subject hung in {} cases before, each run alone", self.hangs);
+                return self.give_up(&message, None);
+            }
+        }
+    }
+
+    /// Ends every execution that is left as an error.
+    fn give_up(&mut self, message: &str, log: Option<String>) {
+        while let Some(turn) = self.queue.pop() {
+            let planned = &self.plan.cases[turn.at];
+            let result =
+                planned.result(self.manifest, turn.repetition, Outcome::Error, Some(message.to_owned()));
+            self.results.add(CaseResult { log: log.clone(), ..result });
+        }
+    }
+
+    /// Asks one question whose answer is not judged: a subject that cannot answer it cannot be run.
+    async fn sanity(&self, lines: &mut Lines, interrupt: &mut Interrupt) -> Leg {
+        lines.queue(&[SANITY.as_bytes()]);
+        match lines.exchange(self.results.options.answer_within, interrupt).await {
+            Err(NoLine::Interrupted) => return Leg::Interrupted,
+            Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
+            Ok(()) => {}
+        }
+        let Some(line) = lines.next_line() else { return Leg::Done };
+        match reply(lines.text(line)) {
+            Ok((0, _)) => Leg::Done,
+            Ok((id, _)) => Leg::Broken(Breakdown::UnknownId(id.to_string())),
+            Err(breakdown) => Leg::Broken(breakdown),
+        }
+    }
+
+    /// Works through the queue on one process, until it is empty or the process fails.
+    async fn fly(&mut self, lines: &mut Lines, flight: &mut Flight, interrupt: &mut Interrupt) -> Leg {
+        loop {
+            while !self.results.stop
+                && flight.open.len() < self.results.options.jobs
+                && lines.backlog() < BACKLOG
+                && let Some(turn) = self.queue.pop()
+            {
+                self.ask(turn, lines, flight);
+            }
+            if flight.open.is_empty() {
+                return Leg::Done;
+            }
+            match lines.exchange(self.results.options.answer_within, interrupt).await {
+                Ok(()) => {}
+                Err(NoLine::Interrupted) => return Leg::Interrupted,
+                Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
+            }
+            while let Some(line) = lines.next_line() {
+                if let Err(breakdown) = self.take(lines, line, flight) {
+                    return Leg::Broken(breakdown);
+                }
+            }
+        }
+    }
+
+    fn ask(&self, turn: Turn, lines: &mut Lines, flight: &mut Flight) {
+        let requests = &self.requests[turn.at];
+        let slot = flight.next_slot;
+        flight.next_slot += 1;
+        for (check, request) in requests.iter().enumerate() {
+            flight.next_id += 1;
+            flight.asked.insert(flight.next_id, (slot, check));
+            let head = format!(r#"{{"id":{}"#, flight.next_id);
+            lines.queue(&[head.as_bytes(), request.as_bytes()]);
+        }
+        let problems = vec![None; requests.len()];
+        flight.open.insert(slot, Open { turn, waiting: requests.len(), problems, since: Instant::now() });
+    }
+
+    /// Takes one line: judges the answer, and ends the case when it was its last.
+    fn take(&mut self, lines: &Lines, line: Range<usize>, flight: &mut Flight) -> Result<(), Breakdown> {
+        let (id, answer) = reply(lines.text(line))?;
+        let Some((slot, check)) = flight.asked.remove(&id) else {
+            return Err(Breakdown::UnknownId(id.to_string()));
+        };
+        let Some(open) = flight.open.get_mut(&slot) else {
+            return Err(Breakdown::UnknownId(id.to_string()));
+        };
+        let case = self.plan.cases[open.turn.at].case;
+        open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
+        open.waiting -= 1;
+        if open.waiting == 0
+            && let Some(open) = flight.open.remove(&slot)
+        {
+            let log = lines.process.log();
+            self.conclude(open, log);
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, open: Open, log: Option<String>) {
+        let planned = &self.plan.cases[open.turn.at];
+        let problems: Vec<Problem> = open.problems.into_iter().flatten().collect();
+        let passed = problems.is_empty();
+        let outcome = if passed { Outcome::Pass } else { Outcome::of_failure(planned.case.tier) };
+        let result = planned.result(self.manifest, open.turn.repetition, outcome, None);
+        let micros = u64::try_from(open.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.results.add(CaseResult { problems, micros, log: log.filter(|_| !passed), ..result });
+    }
+
+    /// Runs each case that was under way alone on a fresh process. One that breaks it again is the culprit;
+    /// if none does, all of them fail.
+    async fn find_culprit(
+        &mut self,
+        flight: Flight,
+        breakdown: &Breakdown,
+        log: Option<String>,
+        interrupt: &mut Interrupt,
+    ) {
+        let mut suspects: Vec<Turn> = flight.open.into_values().map(|open| open.turn).collect();
+        suspects.sort_by_key(|turn| (turn.repetition, turn.at));
+        let names: Vec<&str> =
+            suspects.iter().map(|turn| self.plan.cases[turn.at].case.name.as_str()).collect();
+        let among = if names.len() == 1 {
+            String::new()
+        } else {
+            format!(" (one of {} cases under way)", names.len())
+        };
+        let mut innocent = Vec::new();
+        let mut found = false;
+        for turn in suspects {
+            if interrupt.is_set() || self.results.stop || self.hangs >= MOST_HANGS {
+                // Goes back to be run, or to be counted as not run.
+                self.queue.push(turn);
+                continue;
+            }
+            match self.alone(turn, interrupt).await {
+                Alone::Concluded(open, log) => innocent.push((*open, log)),
+                Alone::Broken(again, log) => {
+                    found = true;
+                    self.hangs += u32::from(again.is_silence());
+                    self.broke(turn, &format!("{again}, with only this case under way"), log);
+                }
+                Alone::NotRun => self.queue.push(turn),
+            }
+        }
+        for (open, own_log) in innocent {
+            if found {
+                self.conclude(open, own_log);
+            } else {
+                let reason = format!("{breakdown}{among}, and did not do so again when each ran alone");
+                self.broke(open.turn, &reason, log.clone());
+            }
+        }
+    }
+
+    /// A case that broke the subject fails, whatever it tests.
+    fn broke(&mut self, turn: Turn, reason: &str, log: Option<String>) {
+        let planned = &self.plan.cases[turn.at];
+        let result = planned.result(self.manifest, turn.repetition, Outcome::Fail, Some(reason.to_owned()));
+        self.results.add(CaseResult { log, ..result });
+    }
+
+    async fn alone(&mut self, turn: Turn, interrupt: &mut Interrupt) -> Alone {
+        let mut lines = match Process::start(self.manifest) {
+            Ok(process) => Lines::new(process),
+            Err(_) => return Alone::NotRun,
+        };
+        let mut flight = Flight::default();
+        self.ask(turn, &mut lines, &mut flight);
+        let outcome = self.answers(&mut lines, &mut flight, interrupt).await;
+        let log = settled_log(&lines).await;
+        lines.process.kill().await;
+        match (outcome, flight.open.into_values().next()) {
+            (Leg::Broken(breakdown), _) => Alone::Broken(breakdown, log),
+            (Leg::Done, Some(open)) => Alone::Concluded(Box::new(open), log),
+            _ => Alone::NotRun,
+        }
+    }
+
+    /// Collects all answers of the one case under way, without concluding it.
+    async fn answers(&self, lines: &mut Lines, flight: &mut Flight, interrupt: &mut Interrupt) -> Leg {
+        while !flight.asked.is_empty() {
+            match lines.exchange(self.results.options.answer_within, interrupt).await {
+                Ok(()) => {}
+                Err(NoLine::Interrupted) => return Leg::Interrupted,
+                Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
+            }
+            while let Some(line) = lines.next_line() {
+                let (id, answer) = match reply(lines.text(line)) {
+                    Ok(reply) => reply,
+                    Err(breakdown) => return Leg::Broken(breakdown),
+                };
+                let asked = flight
+                    .asked
+                    .remove(&id)
+                    .and_then(|(slot, check)| Some((flight.open.get_mut(&slot)?, check)));
+                let Some((open, check)) = asked else {
+                    return Leg::Broken(Breakdown::UnknownId(id.to_string()));
+                };
+                let case = self.plan.cases[open.turn.at].case;
+                open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
+            }
+        }
+        Leg::Done
+    }
+
+    /// Ends a process that has answered everything, and tells what it did wrong in the end.
+    async fn finish(&mut self, mut lines: Lines, interrupt: &mut Interrupt) {
+        if let Leg::Broken(breakdown) = self.sanity(&mut lines, interrupt).await {
+            lines.process.kill().await;
+            let message = format!("after the last case the subject was asked once more, and {breakdown}");
+            return self.results.notice(self.manifest, true, message);
+        }
+        let stopped = lines.process.stop().await;
+        let mut warn = |message: String| self.results.notice(self.manifest, true, message);
+        if stopped.killed {
+            warn("the subject ignored end of input and the stop signal; it was killed".to_owned());
+        } else if stopped.ignored_end_of_input {
+            warn("the subject ignored end of input; it took the stop signal to end it".to_owned());
+        } else if let Some(ending) =
+            stopped.ending.filter(|ending| *ending != crate::subject::Ending::Exited(0))
+        {
+            warn(format!("at end of input the subject {ending}; status 0 was expected"));
+        }
+        if !stopped.left_behind.is_empty() {
+            let names = stopped.left_behind.join(", ");
+            warn(format!(
+                "the subject left {} processes behind, which were killed: {names}",
+                stopped.left_behind.len()
+            ));
+        }
+    }
+}
+
+/// What came of a case that ran alone.
+enum Alone {
+    Concluded(Box<Open>, Option<String>),
+    Broken(Breakdown, Option<String>),
+    NotRun,
+}
+
+/// The log of a subject that just failed: what it wrote last may still be on its way.
+async fn settled_log(lines: &Lines) -> Option<String> {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    lines.process.log()
+}
+
+impl Reply<'_> {
+    /// Judges the answer to one check.
+    fn judge(&self, case: &CodecCase, check: &CodecCheck, formats: &Formats) -> Option<Problem> {
+        let answer = match (&self.ok, &self.error) {
+            (Some(ok), _) => Answer::Ok(ok.get()),
+            (None, Some(error)) => {
+                Answer::Error { kind: &error.kind, message: &error.message, offset: error.offset }
+            }
+            (None, None) => return None,
+        };
+        match check {
+            CodecCheck::Encode { expected, .. } => judge_encode(case, formats, expected, answer),
+            CodecCheck::Decode { bytes, expected } => judge_decode(case, formats, bytes, expected, answer),
+        }
+    }
+}
+
+/// Reads a line as an answer: its id, and the rest.
+fn reply(line: &[u8]) -> Result<(u64, Reply<'_>), Breakdown> {
+    let shown = || String::from_utf8_lossy(&line[..line.len().min(1024)]).into_owned();
+    let reply: Reply<'_> = match serde_json::from_slice(line) {
+        Ok(reply) => reply,
+        Err(error) if error.is_data() => {
+            return Err(Breakdown::NotAnAnswer { why: error.to_string(), line: shown() });
+        }
+        Err(_) => return Err(Breakdown::NotJson(shown())),
+    };
+    let lacks = |why: &str| Err(Breakdown::NotAnAnswer { why: why.to_owned(), line: shown() });
+    let Some(id) = reply.id else { return lacks("there is no `id`") };
+    let Ok(number) = id.get().parse() else {
+        return lacks(&format!("its `id` is {}", crate::verdict::clip(id.get())));
+    };
+    match (&reply.ok, &reply.error) {
+        (Some(_), Some(_)) => lacks("it has both `ok` and `error`"),
+        (None, None) => lacks("it has neither `ok` nor `error`"),
+        _ => Ok((number, reply)),
+    }
+}

@@ -1,0 +1,134 @@
+//! The engine: runs the cases of a plan against a subject and tells what happened as events.
+//!
+//! It prints nothing and judges nothing: what a subject did goes to [`crate::verdict`], what came of it
+//! goes out as [`crate::event::Event`]s.
+
+mod breakdown;
+mod codec;
+mod lines;
+mod plan;
+
+pub use breakdown::Breakdown;
+pub use plan::{Plan, PlannedCase, Selection, SelectionError};
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::event::{CaseResult, Event, Notice, Tally};
+use crate::subject::{Manifest, Role};
+use crate::vectors::Corpus;
+use crate::verdict::Outcome;
+
+/// How a run is done.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The most cases under way at once.
+    pub jobs: usize,
+    /// How often each case runs.
+    pub repeat: u32,
+    /// Whether the first failure ends the run.
+    pub fail_fast: bool,
+    /// Whether differences and warnings count as failures.
+    pub strict: bool,
+    /// How long a subject that owes an answer may be silent.
+    pub answer_within: Duration,
+    /// The words before `--filter` in the command that runs one case alone.
+    pub rerun: String,
+}
+
+/// Tells the engine that somebody wants the run to end.
+#[derive(Clone, Debug)]
+pub struct Interrupt(watch::Receiver<bool>);
+
+/// The other end of an [`Interrupt`].
+#[derive(Debug)]
+pub struct Interrupter(watch::Sender<bool>);
+
+/// A connected pair.
+pub fn interruption() -> (Interrupter, Interrupt) {
+    let (sender, receiver) = watch::channel(false);
+    (Interrupter(sender), Interrupt(receiver))
+}
+
+impl Interrupter {
+    /// Asks for the run to end.
+    pub fn interrupt(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Interrupt {
+    /// Whether the run shall end.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the run shall end: for ever, where it never shall.
+    pub async fn wait(&mut self) {
+        if self.0.wait_for(|set| *set).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What came of a subject's cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubjectRun {
+    /// The counts.
+    pub tally: Tally,
+    /// Results that never came, because the run ended before.
+    pub not_run: usize,
+}
+
+/// Runs a plan against its subject.
+pub async fn run_subject(
+    corpus: &Corpus,
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    options: &RunOptions,
+    interrupt: &mut Interrupt,
+    emit: &mut dyn FnMut(Event),
+) -> SubjectRun {
+    let mut results = Results { options, emit, tally: Tally::default(), came: 0, stop: false };
+    match manifest.role {
+        Role::Codec => codec::run(corpus, manifest, plan, interrupt, &mut results).await,
+        Role::Agent | Role::Client | Role::Host => {
+            let reason = format!("this release does not run subjects of role {}", manifest.role);
+            for planned in &plan.cases {
+                results.add(planned.result(manifest, 1, Outcome::Error, Some(reason.clone())));
+            }
+        }
+    }
+    let expected = plan.cases.len() * options.repeat as usize;
+    SubjectRun { tally: results.tally, not_run: expected.saturating_sub(results.came) }
+}
+
+/// Where results and notices go: out as events, and into the counts.
+struct Results<'a> {
+    options: &'a RunOptions,
+    emit: &'a mut dyn FnMut(Event),
+    tally: Tally,
+    came: usize,
+    /// Set by the first failure when the run shall end with it.
+    stop: bool,
+}
+
+impl Results<'_> {
+    fn add(&mut self, mut result: CaseResult) {
+        if !matches!(result.outcome, Outcome::Pass | Outcome::Skip) {
+            result.rerun = Some(format!("{} --filter '{}'", self.options.rerun, result.case));
+        }
+        self.tally.count(&result);
+        self.came += 1;
+        let failed = self.tally.errors > 0 || self.tally.failures(self.options.strict) > 0;
+        self.stop |= self.options.fail_fast && failed;
+        (self.emit)(Event::CaseFinished(Box::new(result)));
+    }
+
+    fn notice(&mut self, manifest: &Manifest, warning: bool, message: impl Into<String>) {
+        self.tally.warnings += usize::from(warning);
+        let subject = manifest.name.clone();
+        (self.emit)(Event::Notice(Notice { subject, warning, message: message.into() }));
+    }
+}

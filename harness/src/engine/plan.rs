@@ -1,0 +1,191 @@
+//! Which cases are run against a subject, which are skipped, and which are expected to fail.
+
+use std::collections::BTreeSet;
+
+use crate::clauses::Tier;
+use crate::event::{CaseResult, ClauseText, Expected};
+use crate::format::{Shape, TypeRef};
+use crate::select::Pattern;
+use crate::subject::manifest::Encryption;
+use crate::subject::{Manifest, Role};
+use crate::vectors::{CodecCase, Corpus};
+use crate::verdict::Outcome;
+
+/// Which cases somebody wants to run: those that fit one of each kind of condition given.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Names.
+    pub filters: Vec<Pattern>,
+    /// Cited clauses; `HS` means all that begin with `HS-`.
+    pub clauses: Vec<String>,
+    /// Tiers.
+    pub tiers: Vec<Tier>,
+}
+
+/// Why a selection cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectionError(pub String);
+
+impl Selection {
+    /// Whether it means a case.
+    pub fn takes(&self, name: &str, was: Option<&str>, clauses: &[String], tier: Tier) -> bool {
+        let named =
+            self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches_either(name, was));
+        let cited = self.clauses.is_empty() || self.clauses.iter().any(|wanted| cites(clauses, wanted));
+        named && cited && (self.tiers.is_empty() || self.tiers.contains(&tier))
+    }
+}
+
+fn cites(clauses: &[String], wanted: &str) -> bool {
+    let group = |clause: &str| clause.split_once('-').is_some_and(|(group, _)| group == wanted);
+    clauses.iter().any(|clause| clause == wanted || group(clause))
+}
+
+/// A case of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedCase<'a> {
+    /// Its place in the corpus.
+    pub index: usize,
+    /// The case.
+    pub case: &'a CodecCase,
+    /// Why it is skipped, if it is.
+    pub skip: Option<String>,
+    /// The outcome that the manifest expects.
+    pub expected: Option<Expected>,
+}
+
+/// The cases for a subject, in the order of the corpus.
+#[derive(Clone, Debug, Default)]
+pub struct Plan<'a> {
+    /// The cases.
+    pub cases: Vec<PlannedCase<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Chooses the cases for a subject.
+    ///
+    /// # Errors
+    ///
+    /// A filter, a clause or a pattern under `expect` that means no case of the subject's role, or a
+    /// selection that leaves none.
+    pub fn new(
+        corpus: &'a Corpus,
+        manifest: &Manifest,
+        selection: &Selection,
+    ) -> Result<Self, SelectionError> {
+        let of_role: &[CodecCase] = if manifest.role == Role::Codec { &corpus.codec } else { &[] };
+        let names: Vec<_> = of_role.iter().map(|case| (case.name.as_str(), case.was.as_deref())).collect();
+        for filter in &selection.filters {
+            means_a_case(filter, &names, manifest.role).map_err(SelectionError)?;
+        }
+        for (pattern, expect) in &manifest.expect {
+            means_a_case(pattern, &names, manifest.role).map_err(|message| {
+                let (line, column) = manifest.source.line_column(expect.case.span.start);
+                SelectionError(format!("{}:{line}:{column}: under `expect`: {message}", manifest.source.name))
+            })?;
+        }
+        for clause in &selection.clauses {
+            clause_exists(corpus, clause)?;
+        }
+        let cases: Vec<_> = of_role
+            .iter()
+            .enumerate()
+            .filter(|(_, case)| selection.takes(&case.name, case.was.as_deref(), &case.clauses, case.tier))
+            .map(|(index, case)| PlannedCase {
+                index,
+                case,
+                skip: unsupported(case, corpus, manifest),
+                expected: expected(case, manifest),
+            })
+            .collect();
+        if cases.is_empty() {
+            let message =
+                format!("no case of role {} fits the filters, clauses and tiers given", manifest.role);
+            return Err(SelectionError(message));
+        }
+        Ok(Self { cases })
+    }
+
+    /// The clauses that its cases cite, in the order of the protocol.
+    pub fn clauses(&self, corpus: &Corpus) -> Vec<ClauseText> {
+        let cited: BTreeSet<&str> =
+            self.cases.iter().flat_map(|planned| planned.case.clauses.iter().map(String::as_str)).collect();
+        let text = |clause: &crate::clauses::Clause| ClauseText {
+            id: clause.id.value.clone(),
+            tier: clause.tier,
+            title: clause.title.clone(),
+            text: clause.text.clone(),
+        };
+        corpus.clauses.iter().filter(|clause| cited.contains(clause.id.as_str())).map(text).collect()
+    }
+}
+
+fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], role: Role) -> Result<(), String> {
+    if names.iter().any(|(name, was)| pattern.matches_either(name, *was)) {
+        return Ok(());
+    }
+    let text = pattern.text();
+    let inside = format!("{}/", text.trim_end_matches('/'));
+    let hint = if names.iter().any(|(name, _)| name.starts_with(&inside)) {
+        format!("; `{inside}**` means all below it")
+    } else {
+        let near = names.iter().map(|(name, _)| (strsim::damerau_levenshtein(text, name), *name)).min();
+        near.filter(|(distance, _)| *distance <= 6)
+            .map_or(String::new(), |(_, name)| format!("; did you mean `{name}`?"))
+    };
+    Err(format!("`{text}` matches no case of role {role}{hint}"))
+}
+
+fn clause_exists(corpus: &Corpus, clause: &str) -> Result<(), SelectionError> {
+    let group = format!("{clause}-");
+    if corpus.clauses.iter().any(|known| known.id.value == clause || known.id.starts_with(&group)) {
+        return Ok(());
+    }
+    let near = corpus.clauses.nearest(clause).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(SelectionError(format!("there is no clause {clause}{near}")))
+}
+
+/// Why a subject need not pass a case.
+fn unsupported(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
+    let (_, found) = corpus.formats.find(&case.type_name)?;
+    let Shape::Fields(fields) = &found.shape else { return None };
+    let sealed = fields.iter().any(|field| matches!(field.kind.value, TypeRef::Sealed(_)));
+    let lacking = sealed && !manifest.supports.encryption.contains(&Encryption::Aes);
+    lacking.then(|| "needs AES; the manifest does not list it under supports.encryption".to_owned())
+}
+
+fn expected(case: &CodecCase, manifest: &Manifest) -> Option<Expected> {
+    let (_, expect) = manifest
+        .expect
+        .iter()
+        .find(|(pattern, _)| pattern.matches_either(&case.name, case.was.as_deref()))?;
+    Some(Expected { outcome: expect.outcome.value, reason: expect.reason.clone() })
+}
+
+impl PlannedCase<'_> {
+    /// A result of the case, without problems.
+    pub fn result(
+        &self,
+        manifest: &Manifest,
+        repetition: u32,
+        outcome: Outcome,
+        reason: Option<String>,
+    ) -> CaseResult {
+        CaseResult {
+            subject: manifest.name.clone(),
+            index: self.index,
+            repetition,
+            case: self.case.name.clone(),
+            title: self.case.title(),
+            outcome,
+            tier: self.case.tier,
+            clauses: self.case.clauses.clone(),
+            expected: self.expected.clone(),
+            reason,
+            problems: Vec::new(),
+            log: None,
+            rerun: None,
+            micros: 0,
+        }
+    }
+}

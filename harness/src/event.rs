@@ -1,0 +1,245 @@
+//! What happens during a run, as one stream of events: all that reports know.
+//!
+//! `--report ndjson=PATH` writes each event as one line of JSON with a member `event` that names its kind;
+//! the other members are the fields documented here. The version of this form is
+//! [`SCHEMA_VERSION`], told by the first event; members may be added within a version, and readers
+//! ignore those they do not know.
+//!
+//! | event | when |
+//! |---|---|
+//! | `run_started` | first |
+//! | `subject_started` | before the cases of a subject |
+//! | `case_finished` | once for each case and repetition, in the order in which they end |
+//! | `notice` | something about the subject that no case is about |
+//! | `subject_finished` | after the cases of a subject |
+//! | `run_finished` | last; missing when the run was killed |
+
+use serde::{Deserialize, Serialize};
+
+use crate::clauses::Tier;
+use crate::subject::Role;
+use crate::verdict::{Outcome, Problem};
+
+/// The version of the event stream's form.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One event of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run begins.
+    RunStarted(RunStarted),
+    /// The cases of a subject begin.
+    SubjectStarted(SubjectStarted),
+    /// A case has its outcome.
+    CaseFinished(Box<CaseResult>),
+    /// Something about the subject that no case is about.
+    Notice(Notice),
+    /// The cases of a subject are done.
+    SubjectFinished(SubjectFinished),
+    /// The run is over.
+    RunFinished(RunFinished),
+}
+
+/// How a run begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The version of iaspec.
+    pub iaspec: String,
+    /// Where the vectors come from.
+    pub vectors: String,
+    /// The checksum of the vectors.
+    pub digest: String,
+    /// Whether differences and warnings count as failures.
+    pub strict: bool,
+    /// How often each case runs.
+    pub repeat: u32,
+    /// The clauses that the selected cases cite.
+    pub clauses: Vec<ClauseText>,
+}
+
+/// A clause, for reports that show its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClauseText {
+    /// Its name.
+    pub id: String,
+    /// How it is known.
+    pub tier: Tier,
+    /// Two to six words.
+    pub title: String,
+    /// What it demands.
+    pub text: String,
+}
+
+/// A subject whose cases begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectStarted {
+    /// Its name.
+    pub subject: String,
+    /// Its role.
+    pub role: Role,
+    /// The manifest's path.
+    pub manifest: String,
+    /// How many results will follow, skips and repetitions included.
+    pub cases: usize,
+}
+
+/// The outcome of one case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseResult {
+    /// The subject's name.
+    pub subject: String,
+    /// The case's place in the order of the corpus, from 0: what reports sort by.
+    pub index: usize,
+    /// Which repetition this is, from 1.
+    pub repetition: u32,
+    /// The case's name.
+    pub case: String,
+    /// What it shows, in a few words.
+    pub title: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What a failure of it weighs.
+    pub tier: Tier,
+    /// The clauses it cites.
+    pub clauses: Vec<String>,
+    /// The manifest expects this outcome, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+    /// Why it was skipped or could not be run, or how the subject broke down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What went wrong in its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// What the subject logged lately, when the case did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The command that runs this case alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
+    /// From its first request to its last answer, in microseconds.
+    pub micros: u64,
+}
+
+/// An outcome that the manifest expects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why it is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Something about the subject that no case is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The subject's name.
+    pub subject: String,
+    /// Whether it counts as a warning, or is only told.
+    pub warning: bool,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A subject whose cases are done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectFinished {
+    /// Its name.
+    pub subject: String,
+}
+
+/// How a run ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// The counts.
+    pub tally: Tally,
+    /// The signal that cut the run short: `SIGINT` or `SIGTERM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<String>,
+    /// Cases that were not run because of `--fail-fast` or a signal.
+    pub not_run: usize,
+    /// The exit code.
+    pub exit_code: u8,
+    /// How long the run took, in milliseconds.
+    pub millis: u64,
+}
+
+/// How many results there were of each kind. Each result counts in one member only, but for
+/// `unexpected_passes`, which also count as passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the outcomes, documented at Outcome")]
+pub struct Tally {
+    pub passed: usize,
+    pub failed: usize,
+    pub differences: usize,
+    pub warnings: usize,
+    pub skipped: usize,
+    pub errors: usize,
+    pub expected_failures: usize,
+    pub unexpected_passes: usize,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.differences += other.differences;
+        self.warnings += other.warnings;
+        self.skipped += other.skipped;
+        self.errors += other.errors;
+        self.expected_failures += other.expected_failures;
+        self.unexpected_passes += other.unexpected_passes;
+    }
+}
+
+impl Tally {
+    /// Counts a result.
+    pub fn count(&mut self, result: &CaseResult) {
+        let expected = result.expected.as_ref().map(|expected| expected.outcome);
+        if expected == Some(result.outcome) {
+            self.expected_failures += 1;
+            return;
+        }
+        match result.outcome {
+            Outcome::Pass => {
+                self.passed += 1;
+                self.unexpected_passes += usize::from(expected.is_some());
+            }
+            Outcome::Fail => self.failed += 1,
+            Outcome::Difference => self.differences += 1,
+            Outcome::Warning => self.warnings += 1,
+            Outcome::Skip => self.skipped += 1,
+            Outcome::Error => self.errors += 1,
+        }
+    }
+
+    /// Failures, with `strict` differences and warnings too.
+    pub fn failures(&self, strict: bool) -> usize {
+        self.failed + if strict { self.differences + self.warnings } else { 0 }
+    }
+
+    /// The exit code of a run that was not cut short: errors before failures before stale expectations.
+    ///
+    /// ```
+    /// use iaspec_harness::event::Tally;
+    /// assert_eq!(Tally { warnings: 1, ..Tally::default() }.exit_code(false), 0);
+    /// assert_eq!(Tally { warnings: 1, ..Tally::default() }.exit_code(true), 1);
+    /// assert_eq!(Tally { failed: 1, errors: 1, ..Tally::default() }.exit_code(false), 3);
+    /// assert_eq!(Tally { unexpected_passes: 1, ..Tally::default() }.exit_code(false), 4);
+    /// ```
+    pub fn exit_code(&self, strict: bool) -> u8 {
+        if self.errors > 0 {
+            3
+        } else if self.failures(strict) > 0 {
+            1
+        } else if self.unexpected_passes > 0 {
+            4
+        } else {
+            0
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! AES-CBC as the interpreter needs it: whole blocks in and out, padding by hand, so that damaged
+//! padding can be seen and made. On AWS-LC, apart from the reference's library.
+
+use aws_lc_rs::cipher::{
+    AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
+};
+use aws_lc_rs::iv::FixedLength;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The block size of AES, also the size of an initialization vector.
+pub const AES_BLOCK: usize = 16;
+
+/// How plaintext is brought to a multiple of 16 bytes (knob `aes_padding`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// 1 to 16 bytes, each holding their number.
+    #[default]
+    Pkcs7,
+    /// Zero bytes up to a multiple of 16; nothing where it is one.
+    Zeros,
+}
+
+/// What it takes to seal or open one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// 16 or 32 bytes.
+    pub key: Vec<u8>,
+    /// The initialization vector of this message.
+    pub iv: [u8; AES_BLOCK],
+    /// The padding.
+    pub padding: Padding,
+}
+
+impl Secrets {
+    fn key(&self) -> Result<UnboundCipherKey, String> {
+        let algorithm = match self.key.len() {
+            16 => &AES_128,
+            32 => &AES_256,
+            other => return Err(format!("an AES key has 16 or 32 bytes, this one has {other}")),
+        };
+        UnboundCipherKey::new(algorithm, &self.key).map_err(|_| "the AES key was not accepted".to_owned())
+    }
+
+    /// Pads and encrypts.
+    pub(super) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+        let mut bytes = plain.to_vec();
+        let missing = AES_BLOCK - plain.len() % AES_BLOCK;
+        match self.padding {
+            Padding::Pkcs7 => bytes.resize(plain.len() + missing, u8::try_from(missing).unwrap_or(0)),
+            Padding::Zeros if missing < AES_BLOCK => bytes.resize(plain.len() + missing, 0),
+            Padding::Zeros => {}
+        }
+        let context = EncryptionContext::Iv128(FixedLength::from(self.iv));
+        EncryptingKey::cbc(self.key()?)
+            .and_then(|key| key.less_safe_encrypt(&mut bytes, context))
+            .map_err(|_| "AES encryption failed".to_owned())?;
+        Ok(bytes)
+    }
+
+    /// Decrypts and takes the padding off. Gives the plaintext and the padding bytes.
+    pub(super) fn open(&self, sealed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
+        if sealed.is_empty() || !sealed.len().is_multiple_of(AES_BLOCK) {
+            return Err(format!(
+                "{} encrypted bytes are not a positive multiple of {AES_BLOCK}",
+                sealed.len()
+            ));
+        }
+        let mut plain = sealed.to_vec();
+        let context = DecryptionContext::Iv128(FixedLength::from(self.iv));
+        DecryptingKey::cbc(self.key()?)
+            .and_then(|key| key.decrypt(&mut plain, context).map(|_| ()))
+            .map_err(|_| "AES decryption failed".to_owned())?;
+        if self.padding == Padding::Zeros {
+            return Ok((plain, Vec::new()));
+        }
+        let last = plain.last().copied().unwrap_or(0);
+        let length = usize::from(last);
+        if length == 0 || length > AES_BLOCK {
+            return Err(format!("the last byte, {last:02x}, is no PKCS7 padding"));
+        }
+        let padding = plain.split_off(plain.len() - length);
+        if padding.iter().any(|&byte| byte != last) {
+            return Err(format!("the last {length} bytes, {}, are no PKCS7 padding", hex::encode(&padding)));
+        }
+        Ok((plain, padding))
+    }
+}

@@ -1,0 +1,25 @@
+//! The iaspec conformance test harness: everything but the command line and the reports.
+//!
+//! # Layout
+//!
+//! Data flows one way: vectors → plan → engine ⇄ subject → events → verdicts → reports.
+//!
+//! - [`yaml`], [`finding`], [`hex_text`]: reading what people write, and saying what is wrong with it.
+//! - [`clauses`], [`format`](mod@format), [`vectors`]: the protocol's sentences, its message formats, and the cases.
+//! - [`select`]: which cases a pattern means.
+//! - [`subject`]: manifests, and the processes that they describe.
+//! - [`engine`]: runs cases against subjects.
+//! - [`verdict`]: what an observation means.
+//! - [`event`]: what happened, for reports.
+
+pub mod clauses;
+pub mod engine;
+pub mod event;
+pub mod finding;
+pub mod format;
+pub mod hex_text;
+pub mod select;
+pub mod subject;
+pub mod vectors;
+pub mod verdict;
+pub mod yaml;

@@ -1,0 +1,159 @@
+//! The processes that a subject started: found by descent, so that none outlives it.
+//!
+//! On Linux a process belongs to a subject when it is in the subject's process group or session, has it
+//! among its ancestors, or carries the subject's mark in its environment. The harness makes itself the
+//! reaper of orphans, so that even a process which cut all those ties comes back as its child. Other
+//! systems get the process group alone.
+
+/// The environment variable that marks a subject's processes.
+pub(super) const MARK: &str = "IASPEC_SUBJECT_MARK";
+
+/// A process found to belong to a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Its id.
+    pub(super) pid: i32,
+    /// The name of its program.
+    pub(super) name: String,
+}
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use std::collections::HashMap;
+
+    use rustix::process::{
+        Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
+    };
+
+    use super::{MARK, Member};
+
+    struct Entry {
+        name: String,
+        parent: i32,
+        group: i32,
+        session: i32,
+        zombie: bool,
+    }
+
+    /// `/proc/PID/stat`: pid (name) state ppid pgrp session …; the name may hold anything, `)` too.
+    fn entry(pid: i32) -> Option<Entry> {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+        let mut words = stat.get(close + 1..)?.split_whitespace();
+        let zombie = matches!(words.next()?, "Z" | "X");
+        let mut number = || words.next()?.parse().ok();
+        Some(Entry {
+            name: stat.get(open + 1..close)?.to_owned(),
+            parent: number()?,
+            group: number()?,
+            session: number()?,
+            zombie,
+        })
+    }
+
+    fn all() -> HashMap<i32, Entry> {
+        let Ok(folder) = std::fs::read_dir("/proc") else { return HashMap::new() };
+        folder
+            .flatten()
+            .filter_map(|item| item.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| Some((pid, entry(pid)?)))
+            .collect()
+    }
+
+    fn is_marked(pid: i32, mark: &str) -> bool {
+        let wanted = format!("{MARK}={mark}");
+        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+            environ.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        })
+    }
+
+    fn descends(all: &HashMap<i32, Entry>, pid: i32, leader: i32) -> bool {
+        let mut at = pid;
+        // No chain of parents is longer than there are processes.
+        for _ in 0..all.len() {
+            match all.get(&at) {
+                Some(entry) if entry.parent == leader => return true,
+                Some(entry) => at = entry.parent,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    pub(in crate::subject) fn members(leader: i32, mark: &str) -> Vec<Member> {
+        let all = all();
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let mut members: Vec<Member> = all
+            .iter()
+            .filter(|(pid, entry)| **pid != leader && **pid != own && !entry.zombie)
+            .filter(|(pid, entry)| {
+                entry.group == leader
+                    || entry.session == leader
+                    || descends(&all, **pid, leader)
+                    || is_marked(**pid, mark)
+            })
+            .map(|(pid, entry)| Member { pid: *pid, name: entry.name.clone() })
+            .collect();
+        members.sort_by_key(|member| member.pid);
+        members
+    }
+
+    pub(in crate::subject) fn signal(pid: i32, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    pub(in crate::subject) fn kill_group(leader: i32) {
+        if let Some(pid) = Pid::from_raw(leader) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    /// Takes the exit status of an orphan that became ours, so that no zombie stays.
+    pub(in crate::subject) fn reap(pid: i32) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
+
+    pub(in crate::subject) fn become_subreaper() {
+        let _ = set_child_subreaper(Some(rustix::process::getpid()));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+    use super::Member;
+
+    pub(in crate::subject) fn members(_leader: i32, _mark: &str) -> Vec<Member> {
+        Vec::new()
+    }
+
+    pub(in crate::subject) fn signal(pid: i32, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    pub(in crate::subject) fn kill_group(leader: i32) {
+        if let Some(pid) = Pid::from_raw(leader) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    pub(in crate::subject) fn reap(_pid: i32) {}
+
+    pub(in crate::subject) fn become_subreaper() {}
+}
+
+pub(super) use platform::{kill_group, members, reap, signal};
+
+/// Makes orphaned processes of subjects children of this one, so that they can be found and ended.
+/// To be called once, before the first subject is started.
+pub fn become_subreaper() {
+    platform::become_subreaper();
+}

@@ -1,0 +1,163 @@
+//! All cases of a corpus, read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::codec::{CodecCase, CodecEntry};
+use super::transcript::{Transcript, TranscriptEntry};
+use super::{CorpusFiles, schema};
+use crate::clauses::Clauses;
+use crate::finding::{Finding, sorted};
+use crate::format::Formats;
+use crate::yaml::{Node, Source, Span, Value, from_node, parse};
+
+/// Clauses, formats and cases.
+#[derive(Debug, Default)]
+pub struct Corpus {
+    /// What cases cite.
+    pub clauses: Clauses,
+    /// The message formats.
+    pub formats: Formats,
+    /// Cases of the codec role, in the order of files and entries.
+    pub codec: Vec<CodecCase>,
+    /// Conversations, in the order of files and entries.
+    pub transcripts: Vec<Transcript>,
+    /// [`CorpusFiles::digest`] of the files.
+    pub digest: String,
+    /// Where the files come from, for a reader.
+    pub origin: String,
+}
+
+impl Corpus {
+    /// Reads a corpus as far as it can be read, and says what is wrong with the rest: text that is not
+    /// YAML, entries that are not cases, unknown clauses, names that occur twice.
+    pub fn load(files: &CorpusFiles) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let clauses = match files.get("clauses.yaml").map(Clauses::read) {
+            Some(Ok(clauses)) => clauses,
+            Some(Err(mut found)) => {
+                findings.append(&mut found);
+                Clauses::default()
+            }
+            None => Clauses::default(),
+        };
+        let formats = Formats::read(files).unwrap_or_else(|mut found| {
+            findings.append(&mut found);
+            Formats::default()
+        });
+        let (digest, origin) = (files.digest(), files.origin.clone());
+        let corpus = Self { clauses, formats, digest, origin, ..Self::default() };
+        let mut loader = Loader { corpus, findings, names: HashMap::new() };
+        for (path, source) in files.vectors() {
+            loader.file(path.trim_end_matches(".yaml"), source);
+        }
+        (loader.corpus, sorted(loader.findings))
+    }
+}
+
+struct Loader {
+    corpus: Corpus,
+    findings: Vec<Finding>,
+    names: HashMap<String, ()>,
+}
+
+impl Loader {
+    fn report(&mut self, source: &Arc<Source>, span: Span, message: impl Into<String>) {
+        self.findings.push(Finding::new(source, span, message));
+    }
+
+    fn file(&mut self, path: &str, source: &Arc<Source>) {
+        let node = match parse(source) {
+            Ok(node) => node,
+            Err(finding) => return self.findings.push(finding),
+        };
+        if !matches!(node.value, Value::Map(_)) {
+            return self.report(source, node.visible_span(), "a vector file is a mapping with `format: 1`");
+        }
+        match node.get("format") {
+            None => self.report(
+                source,
+                node.visible_span(),
+                "`format` is missing; this release reads `format: 1`",
+            ),
+            Some(Node { value: Value::Integer(1), .. }) => {}
+            Some(other) => self.report(source, other.visible_span(), "this release reads `format: 1`"),
+        }
+        for (key, value) in node.entries() {
+            match key.text() {
+                Some("format") => {}
+                Some("codec") => self.entries(path, source, value, Self::codec),
+                Some("transcripts") => self.entries(path, source, value, Self::transcript),
+                _ => self.report(
+                    source,
+                    key.visible_span(),
+                    format!("unknown member; expected one of {}", schema::MEMBERS),
+                ),
+            }
+        }
+    }
+
+    fn entries(
+        &mut self,
+        path: &str,
+        source: &Arc<Source>,
+        list: &Node,
+        read: fn(&mut Self, &str, &Arc<Source>, &Node),
+    ) {
+        if !matches!(&list.value, Value::List(items) if !items.is_empty()) {
+            return self.report(source, list.visible_span(), "expected a list of cases, found none");
+        }
+        for item in list.items() {
+            read(self, path, source, item);
+        }
+    }
+
+    fn codec(&mut self, path: &str, source: &Arc<Source>, node: &Node) {
+        let entry: CodecEntry = match from_node(node) {
+            Ok(entry) => entry,
+            Err(error) => return self.findings.push(Finding::typed(source, &error)),
+        };
+        self.name_and_clauses(path, source, &entry.id, &entry.clauses);
+        match entry.into_case(path, source, &self.corpus.clauses, &self.corpus.formats) {
+            Ok(case) => self.corpus.codec.push(case),
+            Err(finding) => self.findings.push(finding),
+        }
+    }
+
+    fn transcript(&mut self, path: &str, source: &Arc<Source>, node: &Node) {
+        let entry: TranscriptEntry = match from_node(node) {
+            Ok(entry) => entry,
+            Err(error) => return self.findings.push(Finding::typed(source, &error)),
+        };
+        self.name_and_clauses(path, source, &entry.id, &entry.clauses);
+        let transcript = Transcript::new(path, source, entry, &self.corpus.clauses);
+        self.corpus.transcripts.push(transcript);
+    }
+
+    fn name_and_clauses(
+        &mut self,
+        path: &str,
+        source: &Arc<Source>,
+        id: &crate::yaml::Spot<super::codec::Identifier>,
+        cited: &[crate::yaml::Spot<String>],
+    ) {
+        let name = format!("{path}/{}", id.value.0);
+        if self.names.insert(name.clone(), ()).is_some() {
+            self.report(source, id.span, format!("a second case of the name {name}"));
+        }
+        if cited.is_empty() {
+            self.report(source, id.span, "a case cites at least one clause");
+        }
+        for clause in cited {
+            if self.corpus.clauses.get(clause).is_none() {
+                let finding =
+                    Finding::new(source, clause.span, format!("there is no clause {}", clause.value));
+                let help = self.corpus.clauses.nearest(clause).map(|near| format!("did you mean {near}?"));
+                self.findings.push(match help {
+                    Some(help) => finding.help(help),
+                    None => finding,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One case that did not pass, for a reader: what it shows, which clause demands that, what was expected
+//! and what came, field by field, what the subject logged, and how to run it alone.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anstyle::Style;
+use iaspec_harness::event::{CaseResult, ClauseText};
+use iaspec_harness::format::{ByteDifference, Row};
+use iaspec_harness::verdict::Problem;
+
+use crate::text::style;
+
+/// How many rows of a side-by-side view are shown around the first difference.
+const MOST_ROWS: usize = 12;
+
+/// How many lines of a subject's log are shown: the last ones.
+const LOG_LINES: usize = 12;
+
+/// The case in one line.
+pub(crate) fn line(result: &CaseResult) -> String {
+    let style = style(result.outcome);
+    let what = result
+        .reason
+        .clone()
+        .or_else(|| result.problems.first().map(|problem| format!("{}: {}", problem.step, problem.summary)))
+        .unwrap_or_default();
+    format!("{style}{}{style:#} {}: {what}", result.outcome.name(), result.case)
+}
+
+/// The case in full.
+pub(crate) fn write(
+    out: &mut impl Write,
+    result: &CaseResult,
+    clauses: &BTreeMap<String, ClauseText>,
+    width: usize,
+) -> io::Result<()> {
+    let style = style(result.outcome);
+    let repetition =
+        if result.repetition > 1 { format!(" (repetition {})", result.repetition) } else { String::new() };
+    writeln!(out)?;
+    writeln!(out, "{style}{}{style:#} {}{repetition}", result.outcome.name(), result.case)?;
+    writeln!(out, "  {}", result.title)?;
+    for id in &result.clauses {
+        match clauses.get(id) {
+            Some(clause) => {
+                let text = format!("{id} ({}) {}: {}", clause.tier.name(), clause.title, clause.text);
+                let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("    ");
+                writeln!(out, "{}", textwrap::fill(&text, options))?;
+            }
+            None => writeln!(out, "  {id}")?,
+        }
+    }
+    if let Some(reason) = &result.reason {
+        let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("  ");
+        writeln!(out, "{}", textwrap::fill(reason, options))?;
+    }
+    for problem in &result.problems {
+        write_problem(out, problem, width)?;
+    }
+    log(out, result)?;
+    if let Some(rerun) = &result.rerun {
+        writeln!(out, "  again: {rerun}")?;
+    }
+    writeln!(out)
+}
+
+/// What the subject logged last.
+pub(crate) fn log(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
+    let Some(log) = &result.log else { return Ok(()) };
+    let lines: Vec<&str> = log.lines().collect();
+    let skipped = lines.len().saturating_sub(LOG_LINES);
+    writeln!(out, "  the subject logged{}:", if skipped > 0 { ", at last" } else { "" })?;
+    for line in &lines[skipped..] {
+        writeln!(out, "    | {line}")?;
+    }
+    Ok(())
+}
+
+fn write_problem(out: &mut impl Write, problem: &Problem, width: usize) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "  {bold}{}: {}{bold:#}", problem.step, problem.summary)?;
+    for (name, text) in [("expected", &problem.expected), ("actual", &problem.actual)] {
+        let options = textwrap::Options::new(width)
+            .initial_indent("    ")
+            .subsequent_indent("              ")
+            .break_words(true);
+        writeln!(out, "{}", textwrap::fill(&format!("{name:<9} {text}"), options))?;
+    }
+    if let Some(bytes) = &problem.bytes {
+        write_bytes(out, bytes, width)?;
+    }
+    Ok(())
+}
+
+/// Expected and actual bytes side by side, a field a row; stacked where the lines are too short for that.
+fn write_bytes(out: &mut impl Write, bytes: &ByteDifference, width: usize) -> io::Result<()> {
+    let one_sided = bytes.rows.iter().all(|row| row.actual.is_empty() && row.actual_text.is_empty());
+    let first = bytes.rows.iter().position(|row| row.differs).unwrap_or(0);
+    let from = first.saturating_sub(MOST_ROWS / 2);
+    let rows = &bytes.rows[from..bytes.rows.len().min(from + MOST_ROWS)];
+    let field = rows.iter().map(|row| row.field.chars().count()).max().unwrap_or(0).clamp(5, 28);
+    let cells = |row: &Row| (cell(&row.expected, &row.expected_text), cell(&row.actual, &row.actual_text));
+    let left = rows.iter().map(|row| cells(row).0.chars().count()).max().unwrap_or(0).max(8);
+    let right = rows.iter().map(|row| cells(row).1.chars().count()).max().unwrap_or(0).max(6);
+    let side_by_side = !one_sided && 4 + 9 + field + 2 + left + 2 + right <= width;
+    if from > 0 {
+        writeln!(out, "    … {from} fields before")?;
+    }
+    if side_by_side {
+        writeln!(out, "      offset  {:field$}  {:left$}  actual", "field", "expected")?;
+    }
+    for row in rows {
+        let mark = if row.differs { ">" } else { " " };
+        let plain = if row.decrypted { "~" } else { " " };
+        let (expected, actual) = cells(row);
+        let head = format!("    {mark}{plain}{:>6}  {:field$}", row.offset, row.field);
+        let style = if row.differs { Style::new().bold() } else { Style::new() };
+        if side_by_side {
+            writeln!(out, "{style}{head}  {expected:left$}  {actual}{style:#}")?;
+        } else if one_sided || !row.differs {
+            writeln!(out, "{style}{head}  {expected}{style:#}")?;
+        } else {
+            writeln!(out, "{style}{head}{style:#}")?;
+            writeln!(out, "{style}              expected {expected}{style:#}")?;
+            writeln!(out, "{style}              actual   {actual}{style:#}")?;
+        }
+    }
+    let after = bytes.rows.len() - from - rows.len();
+    if after > 0 {
+        writeln!(out, "    … {after} fields after")?;
+    }
+    if rows.iter().any(|row| row.decrypted) {
+        writeln!(out, "    ~ in the plaintext of the encrypted part")?;
+    }
+    Ok(())
+}
+
+fn cell(hex: &str, text: &str) -> String {
+    match (hex.is_empty(), text.is_empty()) {
+        (true, true) => "-".to_owned(),
+        (false, true) => hex.to_owned(),
+        (true, false) => format!("({text})"),
+        (false, false) => format!("{hex}  ({text})"),
+    }
+}

@@ -1,0 +1,36 @@
+//! Reports of iaspec runs: events in, text and NDJSON out.
+//!
+//! A [`Reporter`] takes [`Event`]s one after the other, live or from a recording, and starts nothing.
+//!
+//! ```
+//! use iaspec_harness::event::{Event, Notice};
+//! use iaspec_reports::{Ndjson, Reporter};
+//!
+//! let mut out = Vec::new();
+//! let notice = Notice { subject: "demo".into(), warning: false, message: "hello".into() };
+//! Ndjson::new(&mut out).event(&Event::Notice(notice)).unwrap();
+//! assert_eq!(out, b"{\"event\":\"notice\",\"subject\":\"demo\",\"warning\":false,\"message\":\"hello\"}\n");
+//! ```
+
+mod failure;
+mod ndjson;
+mod progress;
+mod text;
+
+pub use ndjson::Ndjson;
+pub use progress::Progress;
+pub use text::Text;
+
+use std::io;
+
+use iaspec_harness::event::Event;
+
+/// Takes the events of a run.
+pub trait Reporter {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    ///
+    /// When the report cannot be written.
+    fn event(&mut self, event: &Event) -> io::Result<()>;
+}

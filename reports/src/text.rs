@@ -1,0 +1,178 @@
+//! The report for people: every case that did not pass, in the order of the corpus, and the counts.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use iaspec_harness::event::{CaseResult, ClauseText, Event, Notice, RunFinished, RunStarted, SubjectStarted};
+use iaspec_harness::verdict::Outcome;
+
+use crate::{Reporter, failure};
+
+/// How many cases that did not pass are shown in full; more are listed by a line each.
+const SHOWN_IN_FULL: usize = 20;
+
+/// Writes styled text; let an `anstream` writer take the styles away where they are not wanted.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    width: usize,
+    strict: bool,
+    clauses: BTreeMap<String, ClauseText>,
+    pending: Vec<CaseResult>,
+    skips: BTreeMap<String, usize>,
+    notices: Vec<Notice>,
+    shown: usize,
+}
+
+impl<W: Write> Text<W> {
+    /// A report to a writer, for lines of so many columns.
+    pub fn new(out: W, width: usize) -> Self {
+        Self {
+            out,
+            width: width.clamp(40, 160),
+            strict: false,
+            clauses: BTreeMap::new(),
+            pending: Vec::new(),
+            skips: BTreeMap::new(),
+            notices: Vec::new(),
+            shown: 0,
+        }
+    }
+
+    fn run_started(&mut self, run: &RunStarted) -> io::Result<()> {
+        self.strict = run.strict;
+        self.clauses = run.clauses.iter().map(|clause| (clause.id.clone(), clause.clone())).collect();
+        writeln!(self.out, "iaspec {}, vectors {} ({})", run.iaspec, run.digest, run.vectors)
+    }
+
+    fn subject_started(&mut self, started: &SubjectStarted) -> io::Result<()> {
+        let SubjectStarted { subject, role, cases, .. } = started;
+        writeln!(self.out, "{subject}: role {role}, {cases} {}", plural(*cases, "case", "cases"))
+    }
+
+    fn case_finished(&mut self, result: &CaseResult) {
+        match result.outcome {
+            Outcome::Pass if result.expected.is_none() => {}
+            Outcome::Skip => {
+                *self.skips.entry(result.reason.clone().unwrap_or_default()).or_default() += 1;
+            }
+            _ => self.pending.push(result.clone()),
+        }
+    }
+
+    fn subject_finished(&mut self) -> io::Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.sort_by_key(|result| (result.index, result.repetition));
+        // A subject that cannot be run says so once, not once for each case.
+        let (errors, others): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .partition(|result| result.outcome == Outcome::Error && result.expected.is_none());
+        self.errors(&errors)?;
+        for result in &others {
+            let expected = result.expected.as_ref();
+            if expected.is_some_and(|expected| expected.outcome == result.outcome) {
+                let reason =
+                    expected.and_then(|expected| expected.reason.as_deref()).unwrap_or("no reason given");
+                writeln!(self.out, "expected {}: {} ({reason})", result.outcome.name(), result.case)?;
+            } else if result.outcome == Outcome::Pass {
+                let style = style(Outcome::Fail);
+                writeln!(
+                    self.out,
+                    "{style}unexpected pass{style:#}: {}; remove it from `expect` of the manifest",
+                    result.case
+                )?;
+            } else if self.shown < SHOWN_IN_FULL {
+                self.shown += 1;
+                failure::write(&mut self.out, result, &self.clauses, self.width)?;
+            } else {
+                writeln!(self.out, "{}", failure::line(result))?;
+            }
+        }
+        for notice in std::mem::take(&mut self.notices) {
+            let (word, style) =
+                if notice.warning { ("warning", style(Outcome::Warning)) } else { ("note", Style::new()) };
+            writeln!(self.out, "{style}{word}{style:#}: {}: {}", notice.subject, notice.message)?;
+        }
+        for (reason, count) in std::mem::take(&mut self.skips) {
+            writeln!(self.out, "skipped {count}: {reason}")?;
+        }
+        Ok(())
+    }
+
+    fn errors(&mut self, errors: &[CaseResult]) -> io::Result<()> {
+        let mut groups: Vec<(&CaseResult, usize)> = Vec::new();
+        for result in errors {
+            match groups.iter_mut().find(|(first, _)| first.reason == result.reason) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((result, 1)),
+            }
+        }
+        for (first, count) in groups {
+            let style = style(Outcome::Error);
+            let reason = first.reason.as_deref().unwrap_or("could not be run");
+            writeln!(self.out, "{style}error{style:#}: {}: {reason}", first.subject)?;
+            writeln!(self.out, "  {count} {} could not be run", plural(count, "case", "cases"))?;
+            failure::log(&mut self.out, first)?;
+        }
+        Ok(())
+    }
+
+    fn run_finished(&mut self, run: &RunFinished) -> io::Result<()> {
+        if let Some(signal) = &run.interrupted {
+            writeln!(self.out, "interrupted by {signal}")?;
+        }
+        if run.not_run > 0 {
+            writeln!(self.out, "not run: {}", run.not_run)?;
+        }
+        let tally = run.tally;
+        let counts = [
+            ("errors", tally.errors),
+            ("differences", tally.differences),
+            ("warnings", tally.warnings),
+            ("expected failures", tally.expected_failures),
+            ("unexpected passes", tally.unexpected_passes),
+        ];
+        for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            writeln!(self.out, "{name}: {count}")?;
+        }
+        let failed = tally.failures(self.strict);
+        writeln!(self.out, "run: {} passed, {failed} failed, {} skipped", tally.passed, tally.skipped)?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Reporter for Text<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::RunStarted(run) => self.run_started(run),
+            Event::SubjectStarted(started) => self.subject_started(started),
+            Event::CaseFinished(result) => {
+                self.case_finished(result);
+                Ok(())
+            }
+            Event::Notice(notice) => {
+                self.notices.push(notice.clone());
+                Ok(())
+            }
+            Event::SubjectFinished(_) => self.subject_finished(),
+            Event::RunFinished(run) => self.run_finished(run),
+        }
+    }
+}
+
+fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}
+
+/// The style of an outcome's name.
+pub(crate) fn style(outcome: Outcome) -> Style {
+    let colour = match outcome {
+        Outcome::Pass => AnsiColor::Green,
+        Outcome::Fail | Outcome::Error => AnsiColor::Red,
+        Outcome::Difference => AnsiColor::Magenta,
+        Outcome::Warning => AnsiColor::Yellow,
+        Outcome::Skip => AnsiColor::BrightBlack,
+    };
+    Style::new().fg_color(Some(colour.into())).bold()
+}
