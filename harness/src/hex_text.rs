@@ -68,6 +68,25 @@ pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
     }
 }
 
+/// Bytes as lower-case digits. Unlike `hex::encode` it does not go character by character, which shows
+/// with megabytes.
+pub fn encode(bytes: &[u8]) -> String {
+    let mut digits = vec![0; 2 * bytes.len()];
+    let written = hex::encode_to_slice(bytes, &mut digits).is_ok();
+    String::from_utf8(digits).ok().filter(|_| written).unwrap_or_default()
+}
+
+/// Plain digits, two a byte, as bytes.
+///
+/// # Errors
+///
+/// A digit that is none, or half a byte.
+pub fn decode(digits: &str) -> Result<Vec<u8>, hex::FromHexError> {
+    let mut bytes = vec![0; digits.len() / 2];
+    hex::decode_to_slice(digits, &mut bytes)?;
+    Ok(bytes)
+}
+
 fn repeat_last(bytes: &mut Vec<u8>, half: bool, digits: &str) -> Result<(), String> {
     let last = *bytes.last().filter(|_| !half).ok_or("`*` must follow a whole byte")?;
     let count: usize = digits.parse().map_err(|_| "`*` must be followed by a number of repetitions")?;

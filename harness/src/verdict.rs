@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::clauses::Tier;
 use crate::format::{ByteDifference, Formats, Row, Undecodable};
+use crate::hex_text;
 use crate::vectors::CodecCase;
 use crate::vectors::codec::{DecodeExpectation, EncodeExpectation};
 
@@ -128,7 +129,7 @@ pub fn judge_encode(
     if same_hex(&text, bytes) {
         return None;
     }
-    let Ok(actual) = hex::decode(text.as_bytes()) else {
+    let Ok(actual) = hex_text::decode(&text) else {
         return problem("encode", "the answer's `hex` is not hexadecimal", wanted, clip(&text));
     };
     let difference = formats.byte_difference(&case.type_name, bytes, &actual, case.secrets.as_ref())?;
@@ -243,7 +244,7 @@ fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
         offset,
         decrypted: false,
         field: field.to_owned(),
-        expected: hex::encode(&part[..part.len().min(16)]),
+        expected: hex_text::encode(&part[..part.len().min(16)]),
         expected_text: text.to_owned(),
         actual: String::new(),
         actual_text: String::new(),
@@ -283,10 +284,11 @@ fn problem(step: &str, summary: &str, expected: String, actual: String) -> Optio
 
 /// Whether hexadecimal text of either case stands for some bytes.
 fn same_hex(text: &str, bytes: &[u8]) -> bool {
-    let digit = |c: u8| char::from(c).to_digit(16);
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS[usize::from(value & 15)];
     text.len() == 2 * bytes.len()
         && text.as_bytes().chunks_exact(2).zip(bytes).all(|(pair, byte)| {
-            digit(pair[0]) == Some(u32::from(byte >> 4)) && digit(pair[1]) == Some(u32::from(byte & 15))
+            pair[0].to_ascii_lowercase() == digit(byte >> 4) && pair[1].to_ascii_lowercase() == digit(*byte)
         })
 }
 

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -209,14 +210,20 @@ pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
 impl Serialize for Hex<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        // Into a slice: `hex::encode` goes character by character, which shows with megabytes.
+        let mut digits = vec![0; 2 * self.0.len()];
+        hex::encode_to_slice(self.0, &mut digits).map_err(S::Error::custom)?;
+        serializer.serialize_str(std::str::from_utf8(&digits).map_err(S::Error::custom)?)
     }
 }
 
 /// Reads hexadecimal, two digits of either case a byte.
 pub(super) fn bytes_from_hex(json: &RawValue) -> Result<Vec<u8>, Usage> {
     let digits = text_from_json(json)?;
-    hex::decode(digits.as_bytes()).map_err(|error| Usage::new(format!("not hexadecimal: {error}")))
+    let mut bytes = vec![0; digits.len() / 2];
+    hex::decode_to_slice(digits.as_bytes(), &mut bytes)
+        .map_err(|error| Usage::new(format!("not hexadecimal: {error}")))?;
+    Ok(bytes)
 }
 
 impl FromJson<'_> for Cow<'_, [u8]> {

@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::{Breakdown, Interrupt, Results};
 use crate::event::CaseResult;
 use crate::format::Formats;
+use crate::hex_text;
 use crate::subject::{Manifest, Process};
 use crate::vectors::Corpus;
 use crate::vectors::codec::{CodecCase, CodecCheck};
@@ -91,7 +92,10 @@ fn requests(case: &CodecCase) -> Vec<String> {
                 format!(r#","op":"encode","type":{type_name},"value":{value}{settings}}}"#)
             }
             CodecCheck::Decode { bytes, .. } => {
-                format!(r#","op":"decode","type":{type_name},"hex":"{}"{settings}}}"#, hex::encode(bytes))
+                format!(
+                    r#","op":"decode","type":{type_name},"hex":"{}"{settings}}}"#,
+                    hex_text::encode(bytes)
+                )
             }
         })
         .collect()

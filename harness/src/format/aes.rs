@@ -1,6 +1,7 @@
 //! AES-CBC as the interpreter needs it: whole blocks in and out, padding by hand, so that damaged
 //! padding can be seen and made. On AWS-LC, apart from the reference's library.
 
+use crate::hex_text;
 use aws_lc_rs::cipher::{
     AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
 };
@@ -82,7 +83,10 @@ impl Secrets {
         }
         let padding = plain.split_off(plain.len() - length);
         if padding.iter().any(|&byte| byte != last) {
-            return Err(format!("the last {length} bytes, {}, are no PKCS7 padding", hex::encode(&padding)));
+            return Err(format!(
+                "the last {length} bytes, {}, are no PKCS7 padding",
+                hex_text::encode(&padding)
+            ));
         }
         Ok((plain, padding))
     }

@@ -1,5 +1,6 @@
 //! Bytes → typed value and annotated fields, by a format.
 
+use crate::hex_text;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -289,7 +290,7 @@ impl<'a> Decoder<'a> {
         if !taken.is_empty() {
             self.note(path, start, format!("{} {}", taken.len(), bytes_word(taken.len())));
         }
-        Ok(Json::String(hex::encode(taken)))
+        Ok(Json::String(hex_text::encode(taken)))
     }
 
     fn fields(

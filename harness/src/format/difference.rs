@@ -99,6 +99,9 @@ impl Layout {
 }
 
 fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a == b {
+        return None;
+    }
     let common = a.iter().zip(b).position(|(x, y)| x != y);
     common.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
 }

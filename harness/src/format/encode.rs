@@ -1,5 +1,6 @@
 //! Typed value → bytes, by a format.
 
+use crate::hex_text;
 use std::fmt;
 
 use serde_json::{Map, Value as Json};
@@ -299,7 +300,7 @@ fn decimal(text: &str) -> Option<i128> {
 
 fn raw(value: &Json, path: &str) -> Result<Vec<u8>, Unencodable> {
     let text = value.as_str().ok_or_else(|| wrong_kind(path, "hexadecimal text", value))?;
-    hex::decode(text).map_err(|error| Unencodable::new(path, format!("not hexadecimal: {error}")))
+    hex_text::decode(text).map_err(|error| Unencodable::new(path, format!("not hexadecimal: {error}")))
 }
 
 fn wrong_kind(path: &str, expected: &str, value: &Json) -> Unencodable {

@@ -365,8 +365,8 @@ impl CodecEntry {
 impl AesSettings {
     /// What they mean, where they are valid; a missing padding is pkcs7.
     fn secrets(&self) -> Option<Secrets> {
-        let key = hex::decode(self.key.as_deref()?).ok().filter(|key| matches!(key.len(), 16 | 32))?;
-        let iv = <[u8; AES_BLOCK]>::try_from(hex::decode(self.iv.as_deref()?).ok()?).ok()?;
+        let key = hex_text::decode(self.key.as_deref()?).ok().filter(|key| matches!(key.len(), 16 | 32))?;
+        let iv = <[u8; AES_BLOCK]>::try_from(hex_text::decode(self.iv.as_deref()?).ok()?).ok()?;
         let padding = match self.padding.as_deref() {
             None | Some("pkcs7") => Padding::Pkcs7,
             Some("zeros") => Padding::Zeros,
@@ -424,7 +424,7 @@ fn expand_repeat(value: &Json, is_hex: bool) -> Result<Json, String> {
     let (Some(text), Some(count), 2) = (text, count, members.len()) else {
         return Err("expected text, or exactly `repeat` (text) and `count` (a number)".to_owned());
     };
-    if is_hex && hex::decode(text).is_err() {
+    if is_hex && hex_text::decode(text).is_err() {
         return Err(format!("`repeat: {text}` is not whole hexadecimal bytes"));
     }
     if text.len().saturating_mul(count) > LONGEST_REPEAT {

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::codec::{CodecCase, CodecCheck, DecodeExpectation, Direction, EncodeExpectation, FailureKind};
 use super::{Corpus, schema};
 use crate::clauses::Tier;
+use crate::hex_text;
 
 /// All cases of a corpus, literals resolved: hexadecimal without blanks or repetitions, values written out.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -145,14 +146,14 @@ fn check(check: &CodecCheck) -> ExportedCheck {
             value: Some(value.clone()),
             hex: None,
             expected: match expected {
-                EncodeExpectation::Bytes(bytes) => ExportedExpectation::Hex(hex::encode(bytes)),
+                EncodeExpectation::Bytes(bytes) => ExportedExpectation::Hex(hex_text::encode(bytes)),
                 EncodeExpectation::Failure(kind) => ExportedExpectation::Fails(*kind),
             },
         },
         CodecCheck::Decode { bytes, expected } => ExportedCheck {
             op: Direction::Decode.name(),
             value: None,
-            hex: Some(hex::encode(bytes)),
+            hex: Some(hex_text::encode(bytes)),
             expected: match expected {
                 DecodeExpectation::Value { value, rest } => {
                     ExportedExpectation::Decoded { value: value.clone(), rest: *rest }
