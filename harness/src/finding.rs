@@ -76,7 +76,7 @@ impl Finding {
         while !text.is_char_boundary(start) {
             start -= 1;
         }
-        let mut end = (start + self.span.len.max(1)).min(text.len());
+        let mut end = start.saturating_add(self.span.len.max(1)).min(text.len());
         while !text.is_char_boundary(end) {
             end += 1;
         }

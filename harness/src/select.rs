@@ -1,6 +1,7 @@
 //! Which cases a pattern means: globs over case names.
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
+/// The longest pattern that is taken, in characters.
+const LONGEST: usize = 1000;
 
 /// A pattern over case names. `*` and `?` stay within a part between slashes, `**` crosses them; nothing
 /// else is special (contracts, names and results).
@@ -14,7 +15,21 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    matcher: GlobMatcher,
+    tokens: Vec<Token>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    /// This character.
+    Literal(char),
+    /// `?`: any character but a slash.
+    One,
+    /// `*`: any number of characters but slashes.
+    Part,
+    /// `**`: any number of characters.
+    Deep,
+    /// `**/` in place of whole parts: nothing, or anything that ends with a slash.
+    Folders,
 }
 
 impl Pattern {
@@ -27,19 +42,11 @@ impl Pattern {
         if text.is_empty() {
             return Err("an empty pattern matches no case".to_owned());
         }
-        let mut escaped = String::with_capacity(text.len());
-        for c in text.chars() {
-            if matches!(c, '[' | ']' | '{' | '}' | '!' | '\\') {
-                escaped.push('\\');
-            }
-            escaped.push(c);
+        let length = text.chars().count();
+        if length > LONGEST {
+            return Err(format!("a pattern has at most {LONGEST} characters, this one has {length}"));
         }
-        let glob: Glob = GlobBuilder::new(&escaped)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| format!("`{text}` is no pattern: {}", error.kind()))?;
-        Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+        Ok(Self { text: text.to_owned(), tokens: tokens(text) })
     }
 
     /// The pattern as written.
@@ -49,11 +56,61 @@ impl Pattern {
 
     /// Whether it means the case of a name.
     pub fn matches(&self, name: &str) -> bool {
-        self.matcher.is_match(name)
+        let name: Vec<char> = name.chars().collect();
+        // After each token: the places of the name that the pattern so far can have come to.
+        let mut reached = vec![false; name.len() + 1];
+        reached[0] = true;
+        for token in &self.tokens {
+            reached = token.advance(&reached, &name);
+        }
+        reached[name.len()]
     }
 
     /// Whether it means a case by its name or by the name it had before.
     pub fn matches_either(&self, name: &str, was: Option<&str>) -> bool {
         self.matches(name) || was.is_some_and(|was| self.matches(was))
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    let mut begins_part = true;
+    while let Some(first) = rest.chars().next() {
+        let (token, length) = if begins_part && rest.starts_with("**/") {
+            (Token::Folders, 3)
+        } else if rest.starts_with("**") {
+            (Token::Deep, 2)
+        } else {
+            match first {
+                '*' => (Token::Part, 1),
+                '?' => (Token::One, 1),
+                other => (Token::Literal(other), other.len_utf8()),
+            }
+        };
+        tokens.push(token);
+        begins_part = rest[..length].ends_with('/');
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+impl Token {
+    fn advance(self, reached: &[bool], name: &[char]) -> Vec<bool> {
+        let mut next = vec![false; reached.len()];
+        let mut begun = false;
+        for (at, was_reached) in reached.iter().copied().enumerate() {
+            let before = at.checked_sub(1).map(|before| (name[before], reached[before], next[before]));
+            begun |= was_reached;
+            next[at] = match (self, before) {
+                (Token::Literal(wanted), Some((c, from, _))) => from && c == wanted,
+                (Token::One, Some((c, from, _))) => from && c != '/',
+                (Token::Literal(_) | Token::One, None) => false,
+                (Token::Part, before) => was_reached || before.is_some_and(|(c, _, on)| on && c != '/'),
+                (Token::Deep, _) => begun,
+                (Token::Folders, before) => was_reached || begun && before.is_some_and(|(c, ..)| c == '/'),
+            };
+        }
+        next
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn write(
     if let Some(rerun) = &result.rerun {
         writeln!(out, "  again: {rerun}")?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 /// What the subject logged last.

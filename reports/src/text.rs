@@ -23,6 +23,8 @@ pub struct Text<W> {
     skips: BTreeMap<String, usize>,
     notices: Vec<Notice>,
     shown: usize,
+    /// Whether the last thing written was a case in full, which a blank line must follow.
+    gap: bool,
 }
 
 impl<W: Write> Text<W> {
@@ -37,6 +39,7 @@ impl<W: Write> Text<W> {
             skips: BTreeMap::new(),
             notices: Vec::new(),
             shown: 0,
+            gap: false,
         }
     }
 
@@ -85,10 +88,13 @@ impl<W: Write> Text<W> {
             } else if self.shown < SHOWN_IN_FULL {
                 self.shown += 1;
                 failure::write(&mut self.out, result, &self.clauses, self.width)?;
+                self.gap = true;
             } else {
+                self.close_gap()?;
                 writeln!(self.out, "{}", failure::line(result))?;
             }
         }
+        self.close_gap()?;
         for notice in std::mem::take(&mut self.notices) {
             let (word, style) =
                 if notice.warning { ("warning", style(Outcome::Warning)) } else { ("note", Style::new()) };
@@ -98,6 +104,10 @@ impl<W: Write> Text<W> {
             writeln!(self.out, "skipped {count}: {reason}")?;
         }
         Ok(())
+    }
+
+    fn close_gap(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.gap) { writeln!(self.out) } else { Ok(()) }
     }
 
     fn errors(&mut self, errors: &[CaseResult]) -> io::Result<()> {

@@ -35,7 +35,9 @@ impl Failure {
     /// Prints the reasons and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         for message in self.messages {
-            anstream::eprintln!("iaspec: {message}");
+            // A finding shows the text it is about, and begins with a word of its own.
+            let prefix = if message.contains('\n') { "" } else { "iaspec: " };
+            anstream::eprintln!("{prefix}{message}");
         }
         ExitCode::from(self.code)
     }

@@ -401,12 +401,11 @@ impl Run<'_, '_> {
         {
             warn(format!("at end of input the subject {ending}; status 0 was expected"));
         }
-        if !stopped.left_behind.is_empty() {
-            let names = stopped.left_behind.join(", ");
-            warn(format!(
-                "the subject left {} processes behind, which were killed: {names}",
-                stopped.left_behind.len()
-            ));
+        let names = stopped.left_behind.join(", ");
+        match stopped.left_behind.len() {
+            0 => {}
+            1 => warn(format!("the subject left 1 process behind, which was killed: {names}")),
+            many => warn(format!("the subject left {many} processes behind, which were killed: {names}")),
         }
     }
 }

@@ -213,6 +213,7 @@ impl<'a> Decoder<'a> {
     fn text(&mut self, text: &Text, path: &str) -> Result<Json, Failure> {
         let start = self.at;
         let length = self.prefix(text, path)?;
+        self.note(format!("{path} length"), start, length.to_string());
         let content_at = self.at;
         let left = self.left();
         let Some(content) = usize::try_from(length).ok().and_then(|n| self.bytes[content_at..].get(..n))
@@ -226,7 +227,6 @@ impl<'a> Decoder<'a> {
         let value = std::str::from_utf8(content).map_err(|error| {
             Failure::malformed(start, path, format!("not UTF-8 from its byte {} on", error.valid_up_to()))
         })?;
-        self.note(format!("{path} length"), start, length.to_string());
         self.at += content.len();
         self.note(path, content_at, format!("{:?}", clip(value)));
         Ok(Json::String(value.to_owned()))

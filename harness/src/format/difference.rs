@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::{FieldSpan, Layer};
+use super::decode::{Decoded, FieldSpan, Layer, Undecodable};
 use super::{Formats, Secrets};
 
 /// The longest run of bytes shown in a row.
@@ -61,27 +61,33 @@ impl Formats {
             rows.extend(layer_rows(Layer::Plain, &wanted, a, &found, b));
         }
         // Inside an encrypted part the field is the one of the plaintext that differs first.
-        let differs = |decrypted| rows.iter().find(move |row| row.differs && row.decrypted == decrypted);
-        let field = differs(true)
-            .or_else(|| differs(false))
-            .map(|row| row.field.clone())
-            .unwrap_or_else(|| type_name.to_owned());
+        let inside = wanted.plain.as_ref().zip(found.plain.as_ref());
+        let inside = inside.and_then(|(a, b)| first_difference(a, b)).map(|at| (Layer::Plain, at));
+        let (layer, at) = inside.unwrap_or((Layer::Wire, offset));
+        let field = wanted.field_at(layer, at).or_else(|| found.field_at(layer, at));
+        let field = field.unwrap_or(type_name).to_owned();
         let (expected_length, actual_length) = (expected.len(), actual.len());
         Some(ByteDifference { offset, field, expected_length, actual_length, rows })
     }
 
     /// The fields of some bytes, with what cannot be read as a last field.
     fn layout(&self, type_name: &str, bytes: &[u8], secrets: Option<&Secrets>) -> Layout {
-        let (mut fields, plain, note) = match self.decode(type_name, bytes, secrets) {
-            Ok(decoded) => (decoded.fields, decoded.plain, ("rest".to_owned(), String::new())),
-            Err(undecodable) => (undecodable.fields, None, (undecodable.path, undecodable.reason)),
-        };
-        let end = fields.iter().filter(|field| field.layer == Layer::Wire).map(|field| field.range.end).max();
-        let end = end.unwrap_or(0);
-        if end < bytes.len() {
+        let none = String::new;
+        let (mut fields, plain, tail) = match self.decode(type_name, bytes, secrets) {
             // An encrypted part that opened is shown by its plaintext, and as one stretch here.
-            let path = if plain.is_some() { "encrypted".to_owned() } else { note.0 };
-            fields.push(FieldSpan { path, layer: Layer::Wire, range: end..bytes.len(), text: note.1 });
+            Ok(Decoded { fields, plain, used, .. }) => {
+                let rest = ("rest".to_owned(), bytes.len(), none());
+                (fields, plain, vec![("encrypted".to_owned(), used, none()), rest])
+            }
+            Err(Undecodable { fields, path, reason, .. }) => {
+                (fields, None, vec![(path, bytes.len(), reason)])
+            }
+        };
+        for (path, end, text) in tail {
+            let range = wire_end(&fields)..end;
+            if !range.is_empty() {
+                fields.push(FieldSpan { path, layer: Layer::Wire, range, text });
+            }
         }
         Layout { fields, plain }
     }
@@ -96,6 +102,16 @@ impl Layout {
     fn layer(&self, layer: Layer) -> impl Iterator<Item = &FieldSpan> {
         self.fields.iter().filter(move |field| field.layer == layer)
     }
+
+    /// The field that a byte belongs to.
+    fn field_at(&self, layer: Layer, at: usize) -> Option<&str> {
+        self.layer(layer).find(|field| field.range.contains(&at)).map(|field| field.path.as_str())
+    }
+}
+
+/// Where the fields end that stand in the bytes of the network.
+fn wire_end(fields: &[FieldSpan]) -> usize {
+    fields.iter().filter(|field| field.layer == Layer::Wire).map(|field| field.range.end).max().unwrap_or(0)
 }
 
 fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {

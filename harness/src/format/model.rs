@@ -1,6 +1,6 @@
 //! What a format file says. The notation is explained at the head of `vectors/formats/1000.yaml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use crate::finding::Finding;
-use crate::yaml::{Source, Spot, from_node, parse};
+use crate::yaml::{Source, Span, Spot, from_node, parse};
 
 /// One protocol version.
 #[derive(Clone, Debug)]
@@ -314,8 +314,10 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Format, Vec<Finding>> {
         findings.push(Finding::new(source, file.format.span, "this release reads `format: 1`"));
     }
     let mut types = IndexMap::new();
+    let mut places = HashMap::new();
     for (name, entry) in file.types {
         let span = entry.span;
+        places.insert(name.clone(), span);
         match entry.value.into_type() {
             Some(found) => {
                 types.insert(name, found);
@@ -329,7 +331,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Format, Vec<Finding>> {
     }
     let File { protocol, title, conversation, meta, .. } = file;
     let format = Format { protocol, title, types, conversation, meta };
-    Checker { source, format: &format, findings: &mut findings }.check();
+    Checker { source, format: &format, places: &places, findings: &mut findings }.check();
     if findings.is_empty() { Ok(format) } else { Err(findings) }
 }
 
@@ -337,6 +339,8 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Format, Vec<Finding>> {
 struct Checker<'a> {
     source: &'a Arc<Source>,
     format: &'a Format,
+    /// Where each type is described.
+    places: &'a HashMap<String, Span>,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -344,12 +348,20 @@ impl Checker<'_> {
     fn check(&mut self) {
         for (name, found) in &self.format.types {
             match &found.shape {
-                Shape::SameAs(other) if !self.format.types.contains_key(other) || other == name => {
-                    let message = format!("type `{name}` is the same as `{other}`, which does not exist");
-                    self.findings.push(Finding::new(self.source, Default::default(), message));
+                Shape::SameAs(other) if !self.format.types.contains_key(other) => {
+                    self.report_type(
+                        name,
+                        format!("type `{name}` is the same as `{other}`, which does not exist"),
+                    );
+                }
+                Shape::Integer(integer) if !(1..=8).contains(&integer.bytes) => {
+                    self.report_type(name, format!("an integer has 1 to 8 bytes, not {}", integer.bytes));
+                }
+                Shape::Text(text) if !matches!((text.prefix_bytes, text.prefix_bits), (1..=9, 1..=63)) => {
+                    self.report_type(name, "the length of text has 1 to 9 bytes and 1 to 63 bits".to_owned());
                 }
                 Shape::Array(array) => self.array(array),
-                Shape::Fields(fields) => self.fields(fields, &[]),
+                Shape::Fields(fields) => self.fields(fields),
                 _ => {}
             }
         }
@@ -375,14 +387,18 @@ impl Checker<'_> {
                 next += 1;
             }
             if inside.contains(&name.as_str()) {
-                let message = format!("type `{name}` holds itself");
-                self.findings.push(Finding::new(self.source, Default::default(), message));
+                self.report_type(name, format!("type `{name}` holds itself"));
             }
         }
     }
 
     fn report(&mut self, at: &Spot<String>, message: String) {
         self.findings.push(Finding::new(self.source, at.span, message));
+    }
+
+    fn report_type(&mut self, name: &str, message: String) {
+        let place = self.places.get(name).copied().unwrap_or_default();
+        self.findings.push(Finding::new(self.source, place, message));
     }
 
     fn type_exists(&mut self, name: &Spot<String>) {
@@ -400,16 +416,23 @@ impl Checker<'_> {
     fn array(&mut self, array: &ArrayOf) {
         self.integer_exists(&array.count);
         self.type_exists(&array.of);
+        if array.hex && !self.format.integer(&array.of).is_some_and(|item| item.bytes == 1) {
+            self.report(&array.of, "`hex` shows bytes: the items must be integers of 1 byte".to_owned());
+        }
     }
 
-    fn fields(&mut self, fields: &[Field], outer: &[&str]) {
-        let mut known = outer.to_vec();
-        for field in fields {
+    fn fields(&mut self, fields: &[Field]) {
+        let mut known: Vec<&str> = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
             let earlier = |checker: &mut Self, name: &Spot<String>| {
                 if !known.contains(&name.as_str()) {
-                    checker.report(name, format!("there is no field `{}` before this one", name.value));
+                    checker
+                        .report(name, format!("there is no integer field `{}` before this one", name.value));
                 }
             };
+            if fields[..index].iter().any(|before| before.name.value == field.name.value) {
+                self.report(&field.name, format!("a second field `{}`", field.name.value));
+            }
             if let Some(when) = &field.when {
                 earlier(self, &when.field);
             }
@@ -423,14 +446,20 @@ impl Checker<'_> {
                 TypeRef::Array(array) => self.array(array),
                 TypeRef::Sealed(sealed) => {
                     earlier(self, &sealed.measured_by);
-                    self.fields(&sealed.fields, &known);
+                    self.fields(&sealed.fields);
                 }
             }
-            known.push(&field.name);
-        }
-        for measured in fields.iter().filter_map(|field| field.measures.as_ref()) {
-            if !fields.iter().any(|field| field.name.value == measured.value) {
-                self.report(measured, format!("there is no field `{}` here", measured.value));
+            let is_integer = self.format.is_integer(&field.kind.value);
+            if is_integer {
+                known.push(&field.name);
+            }
+            if let Some(measured) = &field.measures {
+                if !is_integer {
+                    self.report(measured, "only an integer measures another field".to_owned());
+                }
+                if !fields[index + 1..].iter().any(|later| later.name.value == measured.value) {
+                    self.report(measured, format!("there is no field `{}` after this one", measured.value));
+                }
             }
         }
     }
@@ -469,6 +498,10 @@ impl Format {
             }
         }
         None
+    }
+
+    fn is_integer(&self, kind: &TypeRef) -> bool {
+        matches!(kind, TypeRef::Named(name) if self.integer(name).is_some())
     }
 
     /// The integer behind a type's name.

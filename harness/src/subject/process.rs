@@ -132,7 +132,8 @@ impl Process {
         let values = Values::from([("state_dir", state_dir.path().display().to_string())]);
         let (program, arguments) = manifest.command(&values)?;
         let mark = new_mark();
-        let mut child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(arguments)
             .envs(manifest.environment(&values)?)
             .env(MARK, &mark)
@@ -141,12 +142,11 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                let folder = manifest.workdir.display();
-                format!("`{}` cannot be started in {folder}: {error}", program.display())
-            })?;
+            .kill_on_drop(true);
+        let (mut child, pid) = tree::spawn(&mut command).map_err(|error| {
+            let folder = manifest.workdir.display();
+            format!("`{}` cannot be started in {folder}: {error}", program.display())
+        })?;
         let lost = || "the subject's pipes could not be had".to_owned();
         let stdin = child.stdin.take().ok_or_else(lost)?;
         let stdout = child.stdout.take().ok_or_else(lost)?;
@@ -157,8 +157,8 @@ impl Process {
         let log = Arc::new(Mutex::new(Log::default()));
         tokio::spawn(keep_log(stderr, Arc::clone(&log)));
         Ok(Self {
-            pid: child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0),
             child,
+            pid,
             mark,
             log,
             stop_signal: manifest.stop_signal,
@@ -260,6 +260,7 @@ impl Drop for Process {
             tree::signal(member.pid, Signal::KILL);
             tree::reap(member.pid);
         }
+        tree::forget(self.pid);
     }
 }
 

@@ -2,8 +2,47 @@
 //!
 //! On Linux a process belongs to a subject when it is in the subject's process group or session, has it
 //! among its ancestors, or carries the subject's mark in its environment. The harness makes itself the
-//! reaper of orphans, so that even a process which cut all those ties comes back as its child. Other
-//! systems get the process group alone.
+//! reaper of orphans, so that even a process which cut all those ties comes back as its child: a child that
+//! it did not start belongs to the subject that is looked at first. Other systems get the process group
+//! alone.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::process::{Child, Command};
+
+/// Whether orphans come to this process.
+static REAPS_ORPHANS: AtomicBool = AtomicBool::new(false);
+
+/// The children that this process started itself. Locked while one is started and while processes are
+/// looked at, so that none is taken for an orphan before it is known.
+static OWN_CHILDREN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// Starts a subject's first process.
+pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, i32)> {
+    let mut own = OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn()?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
+    own.get_or_insert_default().insert(pid);
+    Ok((child, pid))
+}
+
+/// Forgets a process that [`spawn`] started and that is gone.
+pub(super) fn forget(pid: i32) {
+    if let Some(own) = OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        own.remove(&pid);
+    }
+}
+
+/// The processes that belong to the subject whose first process is `leader`, that one excepted.
+pub(super) fn members(leader: i32, mark: &str) -> Vec<Member> {
+    let own = OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    let none = HashSet::new();
+    let own_children = REAPS_ORPHANS.load(Ordering::Relaxed).then(|| own.as_ref().unwrap_or(&none));
+    platform::members(leader, mark, own_children)
+}
 
 /// The environment variable that marks a subject's processes.
 pub(super) const MARK: &str = "IASPEC_SUBJECT_MARK";
@@ -19,7 +58,7 @@ pub(super) struct Member {
 
 #[cfg(target_os = "linux")]
 mod platform {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use rustix::process::{
         Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
@@ -81,7 +120,18 @@ mod platform {
         false
     }
 
-    pub(in crate::subject) fn members(leader: i32, mark: &str) -> Vec<Member> {
+    /// Whether a process that we did not start became our child, and is no other subject's.
+    fn is_stray(pid: i32, entry: &Entry, own: i32, own_children: Option<&HashSet<i32>>) -> bool {
+        let Some(started) = own_children else { return false };
+        entry.parent == own
+            && !started.contains(&pid)
+            && !started.contains(&entry.group)
+            && !std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+                environ.split(|byte| *byte == 0).any(|word| word.starts_with(MARK.as_bytes()))
+            })
+    }
+
+    pub(super) fn members(leader: i32, mark: &str, own_children: Option<&HashSet<i32>>) -> Vec<Member> {
         let all = all();
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let mut members: Vec<Member> = all
@@ -92,6 +142,7 @@ mod platform {
                     || entry.session == leader
                     || descends(&all, **pid, leader)
                     || is_marked(**pid, mark)
+                    || is_stray(**pid, entry, own, own_children)
             })
             .map(|(pid, entry)| Member { pid: *pid, name: entry.name.clone() })
             .collect();
@@ -127,9 +178,11 @@ mod platform {
 mod platform {
     use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+    use std::collections::HashSet;
+
     use super::Member;
 
-    pub(in crate::subject) fn members(_leader: i32, _mark: &str) -> Vec<Member> {
+    pub(super) fn members(_leader: i32, _mark: &str, _own_children: Option<&HashSet<i32>>) -> Vec<Member> {
         Vec::new()
     }
 
@@ -150,10 +203,12 @@ mod platform {
     pub(in crate::subject) fn become_subreaper() {}
 }
 
-pub(super) use platform::{kill_group, members, reap, signal};
+pub(super) use platform::{kill_group, reap, signal};
 
 /// Makes orphaned processes of subjects children of this one, so that they can be found and ended.
-/// To be called once, before the first subject is started.
+/// To be called before the first subject is started, and only by a program that starts no other processes:
+/// children that it did not start as subjects count as what subjects left behind.
 pub fn become_subreaper() {
     platform::become_subreaper();
+    REAPS_ORPHANS.store(cfg!(target_os = "linux"), Ordering::Relaxed);
 }

@@ -1,0 +1,70 @@
+//! Ctrl-C and `kill` at any moment: the run ends, what was measured is told, and nothing stays behind.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rstest::rstest;
+use support::{iaspec, shell};
+
+/// A codec that answers its first question and then nothing any more, with a child beside it.
+const HANGS: &str = "sleep 3622 & echo started >&2; head -n 1 | CODEC; sleep 3622";
+
+fn start(path: &str, report: &std::path::Path) -> Child {
+    iaspec()
+        .args(["run", path, "--answer-within", "10m", "--report", &format!("ndjson={}", report.display())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("iaspec")
+}
+
+fn sleepers() -> usize {
+    let Ok(folder) = std::fs::read_dir("/proc") else { return 0 };
+    let is_sleeper = |entry: &std::fs::DirEntry| {
+        std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x003622\x00")
+    };
+    folder.flatten().filter(is_sleeper).count()
+}
+
+/// Waits until something holds; the bound only keeps a broken test from waiting for ever.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..3000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} did not come true");
+}
+
+#[rstest]
+#[case::interrupt("INT", 130, "interrupted by SIGINT")]
+#[case::terminate("TERM", 143, "interrupted by SIGTERM")]
+fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i32, #[case] words: &str) {
+    let _one_at_a_time = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let written = shell(HANGS);
+    let report = written.folder.path().join("run.ndjson");
+    let mut child = start(&written.path, &report);
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("a line");
+    wait_until("the subject runs", || sleepers() > 0);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &pid]).status().expect("kill").success());
+    let status = child.wait().expect("an end");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the output");
+    assert_eq!(status.code(), Some(code), "{rest}");
+    assert!(rest.contains(words) && rest.contains("\nnot run: "), "{rest}");
+    assert!(rest.trim_end().lines().last().is_some_and(|line| line.starts_with("run: ")), "{rest}");
+    assert_eq!(sleepers(), 0, "processes left behind");
+    let events = std::fs::read_to_string(report).expect("the report");
+    let last: serde_json::Value = serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
+    assert_eq!((&last["event"], &last["exit_code"]), (&"run_finished".into(), &code.into()));
+}
+
+/// The tests count the same processes.
+static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
