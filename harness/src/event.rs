@@ -14,6 +14,7 @@
 //! | `subject_finished` | after the cases of a subject |
 //! | `run_finished` | last; missing when the run was killed |
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clauses::Tier;
@@ -23,8 +24,15 @@ use crate::verdict::{Outcome, Problem};
 /// The version of the event stream's form.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The JSON Schema of one event, as it stands in `reports/events.schema.json`.
+pub fn event_schema() -> String {
+    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Event)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
 /// One event of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A run begins.
@@ -42,7 +50,7 @@ pub enum Event {
 }
 
 /// How a run begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStarted {
     /// [`SCHEMA_VERSION`].
     pub schema: u32,
@@ -61,7 +69,7 @@ pub struct RunStarted {
 }
 
 /// A clause, for reports that show its text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClauseText {
     /// Its name.
     pub id: String,
@@ -74,7 +82,7 @@ pub struct ClauseText {
 }
 
 /// A subject whose cases begin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SubjectStarted {
     /// Its name.
     pub subject: String,
@@ -87,7 +95,7 @@ pub struct SubjectStarted {
 }
 
 /// The outcome of one case.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseResult {
     /// The subject's name.
     pub subject: String,
@@ -125,7 +133,7 @@ pub struct CaseResult {
 }
 
 /// An outcome that the manifest expects.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expected {
     /// The outcome.
     pub outcome: Outcome,
@@ -135,7 +143,7 @@ pub struct Expected {
 }
 
 /// Something about the subject that no case is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// The subject's name.
     pub subject: String,
@@ -146,14 +154,14 @@ pub struct Notice {
 }
 
 /// A subject whose cases are done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SubjectFinished {
     /// Its name.
     pub subject: String,
 }
 
 /// How a run ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFinished {
     /// The counts.
     pub tally: Tally,
@@ -170,7 +178,7 @@ pub struct RunFinished {
 
 /// How many results there were of each kind. Each result counts in one member only, but for
 /// `unexpected_passes`, which also count as passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the outcomes, documented at Outcome")]
 pub struct Tally {
     pub passed: usize,

@@ -1,5 +1,6 @@
 //! Verdicts: pure functions of what was expected and what was observed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -10,7 +11,7 @@ use crate::vectors::CodecCase;
 use crate::vectors::codec::{DecodeExpectation, EncodeExpectation};
 
 /// How a case ended (contracts, names and results).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// As expected.
@@ -51,7 +52,7 @@ impl Outcome {
 }
 
 /// What went wrong in one step of a case.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The step: `encode`, `decode`.
     pub step: String,

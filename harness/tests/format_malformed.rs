@@ -225,7 +225,7 @@ const SEALED_17: &str = "29c99ea986fa95edf1f01a6a9ba4b1f9600b45c22cd0fa5e3fcfa16
 const SEALED_20: &str = "29c99ea986fa95edf1f01a6a9ba4b1f999dd6a684f407a73841a3d65ee0255e4";
 const ZEROS_16: &str = "29c99ea986fa95edf1f01a6a9ba4b1f9";
 /// Zeros padding leaves the last byte 73, which PKCS7 cannot have.
-const ZEROS_33_PLAIN_20: &str = "29c99ea986fa95edf1f01a6a9ba4b1f9ec9f949a4fa1a69a2890c150f9943095";
+const ZEROS_20: &str = "29c99ea986fa95edf1f01a6a9ba4b1f9ec9f949a4fa1a69a2890c150f9943095";
 
 #[rstest]
 #[case::no_bytes("aes_frame_agent", "00000000".to_owned(), Padding::Pkcs7, "length", "a length of 0 is not a positive multiple of 16")]
@@ -237,7 +237,7 @@ const ZEROS_33_PLAIN_20: &str = "29c99ea986fa95edf1f01a6a9ba4b1f9ec9f949a4fa1a69
 #[case::shorter_than_the_command("aes_frame_agent", format!("20000000{SEALED_17}"), Padding::Pkcs7, "command", "the plaintext of 17 bytes: cut short: 4 bytes expected, 1 left")]
 #[case::v1_needs_a_byte_more("aes_frame_client_v1", format!("20000000{SEALED_20}"), Padding::Pkcs7, "command", "the plaintext of 20 bytes: cut short: 4 bytes expected, 3 left")]
 #[case::zeros_shorter_than_the_command("aes_frame_client_v2", format!("10000000{ZEROS_16}"), Padding::Zeros, "command", "the plaintext of 16 bytes: cut short: 4 bytes expected, 0 left")]
-#[case::zeros_are_no_pkcs7("aes_frame_agent", format!("20000000{ZEROS_33_PLAIN_20}"), Padding::Pkcs7, "encrypted", "the last byte, 00, is no PKCS7 padding")]
+#[case::zeros_are_no_pkcs7("aes_frame_agent", format!("20000000{ZEROS_20}"), Padding::Pkcs7, "encrypted", "the last byte, 00, is no PKCS7 padding")]
 fn a_frame_that_does_not_decrypt_is_a_matter_of_crypto(
     #[case] type_name: &str,
     #[case] hex: String,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::subject::duration::Span;
 
@@ -160,12 +160,23 @@ pub(crate) struct Vectors {
 pub(crate) enum VectorsCommand {
     /// Find everything wrong with the vector files, each with file, line and column
     Check(VectorsFrom),
-    /// Print the JSON Schema of vector files, for editors
+    /// Print the JSON Schema of vector files, for editors, or of what iaspec writes
     Schema {
-        /// Print the schema of the exported document instead
-        #[arg(long, env = "IASPEC_EXPORT_SCHEMA")]
-        export: bool,
+        /// Of what
+        #[arg(long, value_enum, value_name = "WHAT", env = "IASPEC_SCHEMA_OF", default_value = "vectors")]
+        of: SchemaOf,
     },
     /// Print all cases as one JSON document, for ports
     Export(VectorsFrom),
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Vector files
+    Vectors,
+    /// The document that `vectors export` prints
+    Export,
+    /// The events that `run --report ndjson=PATH` writes, each line one
+    Events,
 }

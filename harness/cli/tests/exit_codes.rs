@@ -10,14 +10,20 @@ const REFERENCE: &str = "command: [iaspec, codec]\nsupports: {encryption: [aes]}
 fn a_conformant_subject_ends_with_0() {
     let ran = run(&["run"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let count = iaspec_harness::vectors::Corpus::load(&iaspec_harness::vectors::CorpusFiles::embedded()).0.codec.len();
+    let count = iaspec_harness::vectors::Corpus::load(&iaspec_harness::vectors::CorpusFiles::embedded())
+        .0
+        .codec
+        .len();
     assert_eq!(ran.last_line(), format!("run: {count} passed, 0 failed, 0 skipped"));
 }
 
 #[test]
 fn a_failed_case_ends_with_1() {
     let vectors = Spoiled::new();
-    vectors.write("codec/new.yaml", "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, value: 1, bytes: \"02\"}\n");
+    vectors.write(
+        "codec/new.yaml",
+        "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, value: 1, bytes: \"02\"}\n",
+    );
     let ran = run(&["run", "--vectors", vectors.path(), "--filter", "codec/new/*"]);
     assert_eq!((ran.code, ran.last_line()), (Some(1), "run: 0 passed, 1 failed, 0 skipped"), "{ran:?}");
 }
@@ -25,7 +31,8 @@ fn a_failed_case_ends_with_1() {
 #[test]
 fn a_warning_ends_with_0_and_with_1_under_strict() {
     let vectors = Spoiled::new();
-    let text = "format: 1\ncodec:\n  - {id: x, clauses: [DAT-5], type: byte, bytes: \"02\", malformed: {at: 0}}\n";
+    let text =
+        "format: 1\ncodec:\n  - {id: x, clauses: [DAT-5], type: byte, bytes: \"02\", malformed: {at: 0}}\n";
     vectors.write("codec/new.yaml", text);
     let arguments = ["run", "--vectors", vectors.path(), "--filter", "codec/new/*"];
     let ran = run(&arguments);
@@ -33,13 +40,20 @@ fn a_warning_ends_with_0_and_with_1_under_strict() {
     assert!(ran.stdout.ends_with("warnings: 1\nrun: 0 passed, 0 failed, 0 skipped\n"), "{}", ran.stdout);
     let strict = run(&[&arguments[..], &["--strict"]].concat());
     assert_eq!(strict.code, Some(1));
-    assert!(strict.stdout.ends_with("warnings: 1\nrun: 0 passed, 1 failed, 0 skipped\n"), "{}", strict.stdout);
+    assert!(
+        strict.stdout.ends_with("warnings: 1\nrun: 0 passed, 1 failed, 0 skipped\n"),
+        "{}",
+        strict.stdout
+    );
 }
 
 #[test]
 fn a_difference_ends_with_0_and_with_1_under_strict() {
     let vectors = Spoiled::new();
-    vectors.write("codec/new.yaml", "format: 1\ncodec:\n  - {id: x, clauses: [CMP-2], type: byte, value: 1, bytes: \"02\"}\n");
+    vectors.write(
+        "codec/new.yaml",
+        "format: 1\ncodec:\n  - {id: x, clauses: [CMP-2], type: byte, value: 1, bytes: \"02\"}\n",
+    );
     let arguments = ["run", "--vectors", vectors.path(), "--filter", "codec/new/*"];
     let ran = run(&arguments);
     assert_eq!(ran.code, Some(0));
@@ -82,7 +96,8 @@ fn a_wrong_manifest_ends_with_2_and_points_at_the_mistake() {
 #[test]
 fn a_wrong_vector_ends_with_2_before_any_subject_starts() {
     let vectors = Spoiled::new();
-    vectors.write("codec/new.yaml", "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, valeu: 1}\n");
+    vectors
+        .write("codec/new.yaml", "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, valeu: 1}\n");
     let ran = run(&["run", "--vectors", vectors.path()]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     assert!(ran.stderr.contains("unknown member `valeu`"), "{}", ran.stderr);
@@ -93,7 +108,11 @@ fn an_expectation_that_matches_no_case_ends_with_2() {
     let written = manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/no/*\", outcome: fail}}"));
     let ran = run(&["run", &written.path]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("under `expect`: `codec/no/*` matches no case of role codec"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("under `expect`: `codec/no/*` matches no case of role codec"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -128,7 +147,11 @@ fn an_expected_failure_that_happens_ends_with_0() {
     let ran = run(&["run", &written.path]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains(&format!("expected failures: {}\n", broken.len())), "{}", ran.stdout);
-    assert!(ran.stdout.contains(&format!("expected fail: {} (BUG-1: no accents)", broken[0])), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("expected fail: {} (BUG-1: no accents)", broken[0])),
+        "{}",
+        ran.stdout
+    );
 }
 
 /// The names of the cases that failed.
@@ -147,7 +170,10 @@ fn an_expected_failure_that_passes_ends_with_4() {
 #[test]
 fn a_failure_outweighs_an_unexpected_pass() {
     let vectors = Spoiled::new();
-    vectors.write("codec/new.yaml", "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, value: 1, bytes: \"02\"}\n");
+    vectors.write(
+        "codec/new.yaml",
+        "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, value: 1, bytes: \"02\"}\n",
+    );
     let written = manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/guid/**\", outcome: fail}}"));
     assert_eq!(run(&["run", &written.path, "--vectors", vectors.path()]).code, Some(1));
 }

@@ -62,7 +62,8 @@ fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i
     assert!(rest.trim_end().lines().last().is_some_and(|line| line.starts_with("run: ")), "{rest}");
     assert_eq!(sleepers(), 0, "processes left behind");
     let events = std::fs::read_to_string(report).expect("the report");
-    let last: serde_json::Value = serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
+    let last: serde_json::Value =
+        serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
     assert_eq!((&last["event"], &last["exit_code"]), (&"run_finished".into(), &code.into()));
 }
 

@@ -31,7 +31,8 @@ fn filters_clauses_and_tiers_narrow_the_selection() {
 #[test]
 fn a_filter_that_means_a_folder_is_explained() {
     let ran = run(&["run", "--filter", "codec/strings"]);
-    let expected = "iaspec: `codec/strings` matches no case of role codec; `codec/strings/**` means all below it\n";
+    let expected =
+        "iaspec: `codec/strings` matches no case of role codec; `codec/strings/**` means all below it\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
 }
 
@@ -107,7 +108,10 @@ fn the_event_stream_tells_the_whole_run() {
         *kinds.entry(event["event"].as_str().expect("a kind")).or_default() += 1;
     }
     let cases = kinds["case_finished"];
-    assert_eq!(kinds["run_started"] + kinds["subject_started"] + kinds["subject_finished"] + kinds["run_finished"], 4);
+    assert_eq!(
+        kinds["run_started"] + kinds["subject_started"] + kinds["subject_finished"] + kinds["run_finished"],
+        4
+    );
     assert_eq!(events[0]["schema"], 1);
     assert_eq!(events[1]["cases"], cases);
     let last = events.last().expect("an event");
@@ -127,15 +131,20 @@ fn colours_are_for_those_who_want_them() {
     vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
     let arguments = ["run", "--vectors", vectors.path(), "--filter", "codec/strings/*"];
     assert!(!run(&arguments).stdout.contains('\u{1b}'));
-    let forced = iaspec().args(arguments).env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1").output().expect("iaspec");
+    let forced =
+        iaspec().args(arguments).env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1").output().expect("iaspec");
     assert!(String::from_utf8_lossy(&forced.stdout).contains("\u{1b}["));
 }
 
 #[test]
 fn every_option_has_a_twin_in_the_environment() {
-    let output = iaspec().args(["run", "--list"]).env("IASPEC_FILTER", "codec/guid/*").output().expect("iaspec");
+    let output =
+        iaspec().args(["run", "--list"]).env("IASPEC_FILTER", "codec/guid/*").output().expect("iaspec");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.lines().filter(|line| line.starts_with("codec/")).all(|line| line.starts_with("codec/guid/")), "{text}");
+    assert!(
+        text.lines().filter(|line| line.starts_with("codec/")).all(|line| line.starts_with("codec/guid/")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -156,14 +165,19 @@ fn a_process_that_hides_from_its_subject_is_found_and_killed() {
     let hide = "env -u IASPEC_SUBJECT_MARK setsid sh -c 'echo hidden >told; exec sleep 3611' &";
     let written = shell(&format!("mkfifo told; {hide} read told <told; exec CODEC"));
     let ran = run(&["run", &written.path, "--filter", "codec/guid/*"]);
-    assert!(ran.stdout.contains("warning: tested: the subject left 1 process behind, which was killed: "), "{ran:?}");
+    assert!(
+        ran.stdout.contains("warning: tested: the subject left 1 process behind, which was killed: "),
+        "{ran:?}"
+    );
     assert!(!running("sleep 3611"), "the process is still there");
 }
 
 fn running(command: &str) -> bool {
     let wanted = command.replace(' ', "\0") + "\0";
     std::fs::read_dir("/proc").is_ok_and(|folder| {
-        folder.flatten().any(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes()))
+        folder.flatten().any(|entry| {
+            std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes())
+        })
     })
 }
 

@@ -1,5 +1,6 @@
 //! Two byte strings of a type side by side: the field and offset of the first difference.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decode::{Decoded, FieldSpan, Layer, Undecodable};
@@ -9,7 +10,7 @@ use super::{Formats, Secrets};
 const ROW_BYTES: usize = 16;
 
 /// Where bytes differ from those expected, and both laid out by field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ByteDifference {
     /// Offset of the first byte that differs, or of the end of the shorter.
     pub offset: usize,
@@ -24,7 +25,7 @@ pub struct ByteDifference {
 }
 
 /// One field of the side-by-side view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Offset in the bytes, or in the plaintext of an encrypted part.
     pub offset: usize,

@@ -3,19 +3,24 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use iaspec_harness::event::event_schema;
 use iaspec_harness::vectors::check::check;
 use iaspec_harness::vectors::export::{Export, document_schema};
 use iaspec_harness::vectors::schema;
 
 use super::{bad_vectors, corpus, files};
-use crate::arguments::{Vectors, VectorsCommand, VectorsFrom};
+use crate::arguments::{SchemaOf, Vectors, VectorsCommand, VectorsFrom};
 use crate::exit::Failure;
 
 pub(crate) fn vectors(arguments: &Vectors) -> Result<ExitCode, Failure> {
     match &arguments.command {
         VectorsCommand::Check(from) => check_all(from),
-        VectorsCommand::Schema { export } => {
-            let text = if *export { document_schema() } else { schema::vector_file() };
+        VectorsCommand::Schema { of } => {
+            let text = match of {
+                SchemaOf::Vectors => schema::vector_file(),
+                SchemaOf::Export => document_schema(),
+                SchemaOf::Events => event_schema(),
+            };
             anstream::stdout().lock().write_all(text.as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }

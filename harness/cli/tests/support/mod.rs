@@ -121,7 +121,11 @@ pub(crate) fn has_tool(name: &str) -> bool {
     if found.is_ok_and(|output| output.status.success()) {
         return true;
     }
-    assert_ne!(std::env::var("IASPEC_REQUIRE_TOOLS").as_deref(), Ok("1"), "{name} is required and not installed");
+    assert_ne!(
+        std::env::var("IASPEC_REQUIRE_TOOLS").as_deref(),
+        Ok("1"),
+        "{name} is required and not installed"
+    );
     println!("skipped: {name} is not installed");
     false
 }

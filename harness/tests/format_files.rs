@@ -1,0 +1,141 @@
+//! Mistakes in format files: each is a finding at its place.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
+use iaspec_harness::format::Formats;
+use iaspec_harness::vectors::CorpusFiles;
+use rstest::rstest;
+
+/// A format file with some lines of `types:` added.
+fn format(types: &str) -> String {
+    format!(
+        "format: 1
+protocol: 1
+title: test
+types:
+  int32: {{integer: {{bytes: 4, signed: true}}}}
+  byte: {{integer: {{bytes: 1, signed: false}}}}
+  text: {{text: {{prefix_bytes: 5, prefix_bits: 32}}}}
+{types}
+conversation:
+  handshake: int32
+  acknowledgement: int32
+  client_frame: int32
+  agent_frame: int32
+  client_aes_frame: int32
+  agent_aes_frame: int32
+meta: []
+"
+    )
+}
+
+fn findings(text: &str) -> String {
+    let files = CorpusFiles::from_texts([("formats/1.yaml", text)]);
+    let findings = Formats::read(&files).expect_err("a mistake");
+    findings.iter().map(|finding| finding.render(false)).collect::<Vec<_>>().join("\n\n")
+}
+
+#[test]
+fn the_file_that_the_mistakes_are_put_into_has_none() {
+    let files = CorpusFiles::from_texts([("formats/1.yaml", &*format(""))]);
+    assert_eq!(Formats::read(&files).expect("no mistake").type_names(), ["int32", "byte", "text"]);
+}
+
+#[rstest]
+#[case("unknown_type_of_a_field", "  t: {fields: [{name: a, type: int33}]}")]
+#[case("unknown_item_type", "  t: {array: {count: int32, of: int33}}")]
+#[case("count_is_no_integer", "  t: {array: {count: text, of: byte}}")]
+#[case("hex_of_wide_items", "  t: {array: {count: int32, of: int32, hex: true}}")]
+#[case("list_of_text", "  t: {fields: [{name: a, type: {list: {of: text, items: [1]}}}]}")]
+#[case("same_as_nothing", "  t: {same_as: int33}")]
+#[case("same_as_itself", "  t: {same_as: t}")]
+#[case("circle_of_two", "  a: {fields: [{name: x, type: b}]}\n  b: {array: {count: int32, of: a}}")]
+#[case("measures_a_missing_field", "  t: {fields: [{name: length, type: int32, measures: data}]}")]
+#[case(
+    "measures_an_earlier_field",
+    "  t: {fields: [{name: data, type: {raw: {bytes: 1}}}, {name: length, type: int32, measures: data}]}"
+)]
+#[case(
+    "text_measures",
+    "  t: {fields: [{name: length, type: text, measures: data}, {name: data, type: {raw: {bytes: 1}}}]}"
+)]
+#[case("measured_by_a_missing_field", "  t: {fields: [{name: data, type: {raw: {measured_by: length}}}]}")]
+#[case(
+    "measured_by_a_later_field",
+    "  t: {fields: [{name: data, type: {raw: {measured_by: length}}}, {name: length, type: int32}]}"
+)]
+#[case(
+    "measured_by_text",
+    "  t: {fields: [{name: length, type: text}, {name: data, type: {raw: {measured_by: length}}}]}"
+)]
+#[case("when_of_a_missing_field", "  t: {fields: [{name: iv, type: byte, when: {field: mode, is: 2}}]}")]
+#[case(
+    "measured_outside_the_encrypted_part",
+    "  t:
+    fields:
+      - {name: length, type: int32, measures: sealed}
+      - {name: sealed, type: {sealed: {measured_by: length, fields: [{name: a, type: {raw: {measured_by: length}}}]}}}"
+)]
+#[case("two_fields_of_a_name", "  t: {fields: [{name: a, type: byte}, {name: a, type: int32}]}")]
+#[case("two_shapes", "  t: {guid: {}, integer: {bytes: 1, signed: true}}")]
+#[case("no_shape", "  t: {clauses: [DAT-1]}")]
+#[case("integer_of_no_bytes", "  t: {integer: {bytes: 0, signed: true}}")]
+#[case("integer_of_nine_bytes", "  t: {integer: {bytes: 9, signed: false}}")]
+#[case("prefix_of_ten_bytes", "  t: {text: {prefix_bytes: 10, prefix_bits: 32}}")]
+#[case("prefix_of_64_bits", "  t: {text: {prefix_bytes: 5, prefix_bits: 64}}")]
+#[case("unknown_member_of_a_field", "  t: {fields: [{name: a, type: byte, length: 4}]}")]
+#[case("unknown_inline_type", "  t: {fields: [{name: a, type: {blob: {}}}]}")]
+#[case("type_is_a_number", "  t: {fields: [{name: a, type: 4}]}")]
+#[case("raw_of_two_kinds", "  t: {fields: [{name: a, type: {raw: {bytes: 1, measured_by: b}}}]}")]
+#[case("type_described_twice", "  byte: {guid: {}}")]
+fn a_mistake_in_a_format_is_shown_at_its_place(#[case] name: &str, #[case] types: &str) {
+    insta::assert_snapshot!(name, findings(&format(types)));
+}
+
+#[rstest]
+#[case("conversation_of_an_unknown_type", "agent_frame: int32", "agent_frame: int33")]
+#[case("conversation_incomplete", "  agent_frame: int32\n", "")]
+#[case(
+    "meta_of_an_unknown_type",
+    "meta: []",
+    "meta: [{command: 1, name: a, request: int33, response: int34, clauses: []}]"
+)]
+#[case("another_format_version", "format: 1", "format: 2")]
+#[case("protocol_missing", "protocol: 1\n", "")]
+fn a_mistake_outside_the_types_is_shown_at_its_place(
+    #[case] name: &str,
+    #[case] from: &str,
+    #[case] to: &str,
+) {
+    let text = format("");
+    assert!(text.contains(from));
+    insta::assert_snapshot!(name, findings(&text.replacen(from, to, 1)));
+}
+
+#[test]
+fn several_mistakes_of_one_file_are_all_found() {
+    let text = format("  a: {same_as: int33}\n  b: {array: {count: text, of: int34}}");
+    let files = CorpusFiles::from_texts([("formats/1.yaml", &*text)]);
+    let lines: Vec<_> =
+        Formats::read(&files).expect_err("mistakes").iter().map(|found| found.line()).collect();
+    let expected = [
+        "formats/1.yaml:8:6: type `a` is the same as `int33`, which does not exist",
+        "formats/1.yaml:9:22: `text` is not an integer type",
+        "formats/1.yaml:9:32: type `int34` does not exist",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn one_version_is_described_once() {
+    let text = format("");
+    let files = CorpusFiles::from_texts([("formats/1.yaml", &*text), ("formats/again.yaml", &*text)]);
+    let lines: Vec<_> =
+        Formats::read(&files).expect_err("a mistake").iter().map(|found| found.line()).collect();
+    assert_eq!(lines, ["formats/again.yaml:2:11: protocol 1 is described twice"]);
+}

@@ -1,0 +1,194 @@
+//! The report for people, from events made by hand.
+
+use iaspec_harness::clauses::Tier;
+use iaspec_harness::event::{
+    CaseResult, ClauseText, Event, Expected, Notice, RunFinished, RunStarted, SubjectFinished,
+    SubjectStarted, Tally,
+};
+use iaspec_harness::format::{ByteDifference, Row};
+use iaspec_harness::subject::Role;
+use iaspec_harness::verdict::{Outcome, Problem};
+use iaspec_reports::{Ndjson, Reporter, Text};
+
+fn result(index: usize, case: &str, outcome: Outcome) -> CaseResult {
+    CaseResult {
+        subject: "acme".to_owned(),
+        index,
+        repetition: 1,
+        case: case.to_owned(),
+        title: "a title (string)".to_owned(),
+        outcome,
+        tier: Tier::D,
+        clauses: vec!["DAT-2".to_owned()],
+        expected: None,
+        reason: None,
+        problems: Vec::new(),
+        log: None,
+        rerun: None,
+        micros: 1,
+    }
+}
+
+fn row(offset: usize, field: &str, expected: (&str, &str), actual: (&str, &str)) -> Row {
+    Row {
+        offset,
+        decrypted: false,
+        field: field.to_owned(),
+        expected: expected.0.to_owned(),
+        expected_text: expected.1.to_owned(),
+        actual: actual.0.to_owned(),
+        actual_text: actual.1.to_owned(),
+        differs: expected != actual,
+    }
+}
+
+fn wrong_length() -> CaseResult {
+    let bytes = ByteDifference {
+        offset: 0,
+        field: "string length".to_owned(),
+        expected_length: 3,
+        actual_length: 3,
+        rows: vec![
+            row(0, "string length", ("02", "2"), ("01", "1")),
+            row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),
+        ],
+    };
+    let problem = Problem {
+        step: "encode".to_owned(),
+        summary: "field `string length` differs, first at offset 0".to_owned(),
+        expected: "3 bytes".to_owned(),
+        actual: "3 bytes".to_owned(),
+        bytes: Some(bytes),
+    };
+    CaseResult {
+        problems: vec![problem],
+        log: Some("starting\nencoding é".to_owned()),
+        rerun: Some("iaspec run acme.yaml --filter 'codec/strings/accent'".to_owned()),
+        ..result(7, "codec/strings/accent", Outcome::Fail)
+    }
+}
+
+/// The text of a run with these results, at a width.
+fn text(results: Vec<CaseResult>, notices: &[Notice], width: usize) -> String {
+    let mut out = Vec::new();
+    let mut report = Text::new(&mut out, width);
+    let clause = ClauseText {
+        id: "DAT-2".to_owned(),
+        tier: Tier::D,
+        title: "Strings".to_owned(),
+        text: "A string is its UTF-8 bytes behind a prefix that counts those bytes, in groups of 7 bits."
+            .to_owned(),
+    };
+    let started = RunStarted {
+        schema: 1,
+        iaspec: "1.2.3".to_owned(),
+        vectors: "somewhere".to_owned(),
+        digest: "01234567".to_owned(),
+        strict: false,
+        repeat: 1,
+        clauses: vec![clause],
+    };
+    let mut tally = Tally::default();
+    let mut events = vec![
+        Event::RunStarted(started),
+        Event::SubjectStarted(SubjectStarted {
+            subject: "acme".to_owned(),
+            role: Role::Codec,
+            manifest: "acme.yaml".to_owned(),
+            cases: results.len(),
+        }),
+    ];
+    for result in results {
+        tally.count(&result);
+        events.push(Event::CaseFinished(Box::new(result)));
+    }
+    events.extend(notices.iter().cloned().map(Event::Notice));
+    events.push(Event::SubjectFinished(SubjectFinished { subject: "acme".to_owned() }));
+    let exit_code = tally.exit_code(false);
+    events.push(Event::RunFinished(RunFinished {
+        tally,
+        interrupted: None,
+        not_run: 0,
+        exit_code,
+        millis: 5,
+    }));
+    for event in &events {
+        report.event(event).expect("written");
+    }
+    String::from_utf8(anstream::adapter::strip_bytes(&out).into_vec()).expect("UTF-8")
+}
+
+#[test]
+fn a_failure_shows_clause_bytes_log_and_command() {
+    insta::assert_snapshot!("failure_at_100_columns", text(vec![wrong_length()], &[], 100));
+}
+
+#[test]
+fn expected_and_actual_are_stacked_where_lines_are_short() {
+    insta::assert_snapshot!("failure_at_50_columns", text(vec![wrong_length()], &[], 50));
+}
+
+#[test]
+fn a_subject_that_cannot_be_run_is_told_once() {
+    let broken = |index| CaseResult {
+        reason: Some("asked a first question, the subject exited with status 5".to_owned()),
+        log: Some("no such option".to_owned()),
+        ..result(index, &format!("codec/x/{index}"), Outcome::Error)
+    };
+    insta::assert_snapshot!("errors", text((0..50).map(broken).collect(), &[], 100));
+}
+
+#[test]
+fn skips_are_counted_by_their_reasons_and_notices_are_told() {
+    let skip = |index, reason: &str| CaseResult {
+        reason: Some(reason.to_owned()),
+        ..result(index, &format!("codec/x/{index}"), Outcome::Skip)
+    };
+    let notices = [
+        Notice {
+            subject: "acme".to_owned(),
+            warning: true,
+            message: "the subject ignored end of input".to_owned(),
+        },
+        Notice { subject: "acme".to_owned(), warning: false, message: "it speaks int32".to_owned() },
+    ];
+    let results = vec![
+        skip(0, "needs AES"),
+        skip(1, "needs TLS"),
+        skip(2, "needs AES"),
+        result(3, "codec/x/3", Outcome::Pass),
+    ];
+    insta::assert_snapshot!("skips_and_notices", text(results, &notices, 100));
+}
+
+#[test]
+fn failures_come_in_the_order_of_the_corpus_and_after_twenty_by_a_line_each() {
+    let failed = |index| CaseResult {
+        problems: wrong_length().problems,
+        ..result(index, &format!("codec/x/{index:02}"), Outcome::Fail)
+    };
+    let text = text((0..23).rev().map(failed).collect(), &[], 100);
+    let names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("fail ")).collect();
+    assert_eq!(names.len(), 23);
+    assert_eq!((names[0], names[19]), ("codec/x/00", "codec/x/19"));
+    assert_eq!(names[20], "codec/x/20: encode: field `string length` differs, first at offset 0");
+}
+
+#[test]
+fn expected_outcomes_are_told_with_their_reasons() {
+    let expected = Some(Expected { outcome: Outcome::Fail, reason: Some("ACME-12".to_owned()) });
+    let results = vec![
+        CaseResult { expected: expected.clone(), ..result(0, "codec/x/0", Outcome::Fail) },
+        CaseResult { expected, ..result(1, "codec/x/1", Outcome::Pass) },
+    ];
+    insta::assert_snapshot!("expected", text(results, &[], 100));
+}
+
+#[test]
+fn the_event_stream_can_be_read_back() {
+    let event = Event::CaseFinished(Box::new(wrong_length()));
+    let mut out = Vec::new();
+    Ndjson::new(&mut out).event(&event).expect("written");
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(serde_json::from_slice::<Event>(&out).expect("an event"), event);
+}
