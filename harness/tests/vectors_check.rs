@@ -276,13 +276,13 @@ fn one_name_in_two_files_is_two_names() {
 #[test]
 fn a_mistake_in_the_clauses_is_not_repeated_for_every_case() {
     let files = CorpusFiles::embedded().with("clauses.yaml", "format: 1\n");
-    let lines: Vec<_> = check(&files).1.iter().map(Finding::line).collect();
+    let lines: Vec<_> = check(&files).1.iter().take(3).map(Finding::line).collect();
     assert_eq!(lines, ["clauses.yaml:1:1: `sources` is missing"]);
 }
 
 #[test]
 fn a_mistake_in_a_format_is_not_repeated_for_every_case() {
     let files = CorpusFiles::embedded().with("formats/2000.yaml", "format: 1\n");
-    let lines: Vec<_> = check(&files).1.iter().map(Finding::line).collect();
+    let lines: Vec<_> = check(&files).1.iter().take(3).map(Finding::line).collect();
     assert_eq!(lines, ["formats/2000.yaml:1:1: `protocol` is missing"]);
 }

@@ -169,7 +169,6 @@ fn a_choice_is_a_word_or_one_member(#[case] text: &str, #[case] expected: &str) 
 #[case("two_documents", "id: a\n---\nid: b\n")]
 #[case("wrong_indent", "id: a\n  count: 1\n")]
 #[case("control_character", "id: a\u{1}b\n")]
-#[case("tag", "id: !secret a\n")]
 #[case("key_is_a_list", "{[a]: 1, id: b}")]
 fn a_mistake_is_shown_where_it_is(#[case] name: &str, #[case] text: &str) {
     insta::assert_snapshot!(name, mistake(text));

@@ -14,6 +14,8 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Live progress on standard error.
 #[derive(Debug)]
 pub struct Progress {
+    terminal: bool,
+    /// There from a subject's first result to its last, so that it never mixes with other output.
     bar: Option<ProgressBar>,
     subject: String,
     cases: usize,
@@ -26,16 +28,9 @@ pub struct Progress {
 impl Progress {
     /// Progress as a bar, for a terminal, or as lines.
     pub fn new(terminal: bool) -> Self {
-        let bar = terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
         let said = Instant::now();
         let subject = String::new();
-        Self { bar, subject, cases: 0, done: 0, tally: Tally::default(), strict: false, said }
+        Self { terminal, bar: None, subject, cases: 0, done: 0, tally: Tally::default(), strict: false, said }
     }
 
     fn failures(&self) -> String {
@@ -44,10 +39,20 @@ impl Progress {
         format!("{} failed{not_run}", self.tally.failures(self.strict))
     }
 
+    fn new_bar(&self) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(self.cases as u64), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        bar.with_prefix(self.subject.clone())
+    }
+
     fn show(&mut self) -> io::Result<()> {
-        if let Some(bar) = &self.bar {
+        if self.terminal {
+            let bar = self.bar.take().unwrap_or_else(|| self.new_bar());
             bar.set_position(self.done as u64);
             bar.set_message(self.failures());
+            self.bar = Some(bar);
             return Ok(());
         }
         if self.said.elapsed() < QUIET {
@@ -66,10 +71,6 @@ impl Reporter for Progress {
             Event::SubjectStarted(started) => {
                 self.subject.clone_from(&started.subject);
                 (self.cases, self.done) = (started.cases, 0);
-                if let Some(bar) = &self.bar {
-                    bar.set_prefix(started.subject.clone());
-                    bar.set_length(started.cases as u64);
-                }
             }
             Event::CaseFinished(result) => {
                 self.done += 1;
@@ -77,7 +78,7 @@ impl Reporter for Progress {
                 return self.show();
             }
             Event::SubjectFinished(_) | Event::RunFinished(_) => {
-                if let Some(bar) = &self.bar {
+                if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();
                 }
             }

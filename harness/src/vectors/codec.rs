@@ -290,6 +290,9 @@ impl CodecEntry {
         if self.malformed.is_some() && (self.fails.is_some() || self.value.is_some()) {
             return Err((self.id.span, "`malformed` stands with `bytes` alone".to_owned()));
         }
+        if self.rest > 0 && (self.value.is_none() || self.fails.is_some()) {
+            return Err((self.id.span, "`rest` goes with `value` and `bytes`: what decodes".to_owned()));
+        }
         if self.only != Some(Direction::Decode)
             && let Some(value) = &self.value
         {
@@ -301,10 +304,12 @@ impl CodecEntry {
             checks.push(self.decode_check(&bytes.value.0, bytes.span, formats, secrets)?);
         }
         if checks.is_empty() {
-            return Err((
-                self.id.span,
-                "nothing to test: the case has neither `value` nor `bytes` to ask for".to_owned(),
-            ));
+            let missing = match self.only {
+                Some(Direction::Encode) => "there is no `value` to encode",
+                Some(Direction::Decode) => "there are no `bytes` to decode",
+                None => "the case has neither `value` nor `bytes`",
+            };
+            return Err((self.id.span, format!("nothing to test: {missing}")));
         }
         Ok(checks)
     }

@@ -33,10 +33,12 @@ impl Corpus {
     /// YAML, entries that are not cases, unknown clauses, names that occur twice.
     pub fn load(files: &CorpusFiles) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
+        let mut clauses_known = true;
         let clauses = match files.get("clauses.yaml").map(Clauses::read) {
             Some(Ok(clauses)) => clauses,
             Some(Err(mut found)) => {
                 findings.append(&mut found);
+                clauses_known = false;
                 Clauses::default()
             }
             None => Clauses::default(),
@@ -47,7 +49,7 @@ impl Corpus {
         });
         let (digest, origin) = (files.digest(), files.origin.clone());
         let corpus = Self { clauses, formats, digest, origin, ..Self::default() };
-        let mut loader = Loader { corpus, findings, names: HashMap::new() };
+        let mut loader = Loader { corpus, findings, names: HashMap::new(), clauses_known };
         for (path, source) in files.vectors() {
             loader.file(path.trim_end_matches(".yaml"), source);
         }
@@ -59,6 +61,8 @@ struct Loader {
     corpus: Corpus,
     findings: Vec<Finding>,
     names: HashMap<String, ()>,
+    /// False where the list of clauses has mistakes itself: those are reported, not every citation.
+    clauses_known: bool,
 }
 
 impl Loader {
@@ -149,7 +153,7 @@ impl Loader {
             self.report(source, id.span, "a case cites at least one clause");
         }
         for clause in cited {
-            if self.corpus.clauses.get(clause).is_none() {
+            if self.clauses_known && self.corpus.clauses.get(clause).is_none() {
                 let finding =
                     Finding::new(source, clause.span, format!("there is no clause {}", clause.value));
                 let help = self.corpus.clauses.nearest(clause).map(|near| format!("did you mean {near}?"));

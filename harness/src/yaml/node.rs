@@ -104,10 +104,10 @@ fn options() -> serde_saphyr::Options {
 
 fn syntax_finding(source: &std::sync::Arc<Source>, error: &serde_saphyr::Error) -> Finding {
     let message = error.without_snippet().to_string();
+    let message = plain_words(message.split(" at line ").next().unwrap_or(&message));
     let Some(location) = error.location() else {
         return Finding::new(source, Span::default(), format!("not readable as YAML: {message}"));
     };
-    let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
     let line = usize::try_from(location.line()).unwrap_or(1);
     let column = usize::try_from(location.column()).unwrap_or(1);
     let start = source
@@ -119,6 +119,25 @@ fn syntax_finding(source: &std::sync::Arc<Source>, error: &serde_saphyr::Error) 
         .min(source.text.len());
     let within = source.text[start..].char_indices().nth(column.saturating_sub(1)).map_or(0, |(at, _)| at);
     Finding::new(source, Span { start: start + within, len: 1 }, format!("not readable as YAML: {message}"))
+}
+
+/// A parser's message in words for those who write the file, not for those who call the parser.
+fn plain_words(message: &str) -> String {
+    let begins = |start: &str| message.starts_with(start);
+    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(", set DuplicateKeyPolicy").next().unwrap_or(key);
+        format!("a second member `{key}`")
+    } else if begins("budget breached: Anchors") || begins("budget breached: Alias") || begins("alias ") {
+        "anchors and aliases are not read: write it out".to_owned()
+    } else if begins("budget breached: MergeKeys") {
+        "merge keys are not read: write it out".to_owned()
+    } else if begins("budget breached: Depth") {
+        "more than 64 levels".to_owned()
+    } else if begins("multiple YAML documents") {
+        "a second document; there may be one".to_owned()
+    } else {
+        message.to_owned()
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -108,6 +108,17 @@ impl de::Error for TypedError {
         Self { span: None, message: message.to_string() }
     }
 
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        match found {
+            Unexpected::UnitVariant => Self::custom("it needs a value: write it as a member"),
+            found if expected.starts_with("struct ") => {
+                Self::custom(format_args!("expected a mapping, found {}", kind(found)))
+            }
+            found => Self::custom(format_args!("expected {expected}, found {}", kind(found))),
+        }
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Self::custom(format_args!("`{field}` is missing"))
     }
@@ -118,6 +129,21 @@ impl de::Error for TypedError {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(format_args!("`{variant}` is not known here; {}", one_of(expected)))
+    }
+}
+
+/// What stands there, in the words of YAML.
+fn kind(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Unsigned(value) => format!("the number {value}"),
+        Unexpected::Signed(value) => format!("the number {value}"),
+        Unexpected::Float(value) => format!("the number {value}"),
+        Unexpected::Str(text) => format!("text {text:?}"),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a mapping".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -195,7 +221,11 @@ impl<'de> Deserializer<'de> for &Node {
                     one_of(variants)
                 )))
             }
-            other => Err(de::Error::invalid_type(other.unexpected(), &one_of(variants).as_str())),
+            other => {
+                let expected = one_of(variants);
+                let expected = expected.strip_prefix("expected ").unwrap_or(&expected);
+                Err(de::Error::invalid_type(other.unexpected(), &expected))
+            }
         };
         result.map_err(|error| error.at(self.visible_span()))
     }
