@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the run to end and clean up, a second one does not wait for that.
+//! SIGINT and SIGTERM: the first asks the run to end. Further ones change nothing, for the end is bounded in
+//! time, and what it does (ending the subject's processes, closing the reports) must not be cut short.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,10 +21,7 @@ pub(crate) fn listen(interrupter: Interrupter) -> std::io::Result<Caught> {
                 _ = interrupts.recv() => ("SIGINT", 2),
                 _ = terminations.recv() => ("SIGTERM", 15),
             };
-            if seen.set(which).is_err() {
-                // The subject is killed as the runtime is torn down.
-                std::process::exit(128 + i32::from(which.1));
-            }
+            let _ = seen.set(which);
             interrupter.interrupt();
         }
     });

@@ -67,5 +67,20 @@ fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i
     assert_eq!((&last["event"], &last["exit_code"]), (&"run_finished".into(), &code.into()));
 }
 
+#[test]
+fn a_signal_while_the_subject_is_being_stopped_ends_that_too() {
+    let _one_at_a_time = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let written = shell("CODEC; echo answered >&2; touch answered; exec sleep 3622");
+    let text = std::fs::read_to_string(&written.path).expect("the manifest").replace("within: 2s", "within: 60m");
+    std::fs::write(&written.path, text).expect("written");
+    let mut child = start(&written.path, &written.folder.path().join("run.ndjson"));
+    let answered = written.folder.path().join("answered");
+    wait_until("the subject has answered everything", || answered.exists() && sleepers() > 0);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().expect("kill").success());
+    assert_eq!(child.wait().expect("an end").code(), Some(143));
+    assert_eq!(sleepers(), 0, "processes left behind");
+}
+
 /// The tests count the same processes.
 static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());

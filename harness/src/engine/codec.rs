@@ -390,7 +390,11 @@ impl Run<'_, '_> {
             let message = format!("after the last case the subject was asked once more, and {breakdown}");
             return self.results.notice(self.manifest, true, message);
         }
-        let stopped = lines.process.stop().await;
+        let stopped = tokio::select! {
+            stopped = lines.process.stop() => stopped,
+            // Dropped in the middle of it, the process is killed.
+            () = interrupt.wait() => return,
+        };
         let mut warn = |message: String| self.results.notice(self.manifest, true, message);
         if stopped.killed {
             warn("the subject ignored end of input and the stop signal; it was killed".to_owned());

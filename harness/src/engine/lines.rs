@@ -158,7 +158,7 @@ impl Lines {
         self.scanned -= self.taken;
         self.taken = 0;
         // A long line must not be paid for until the end of the run.
-        if self.incoming.len() < READ_SIZE && self.incoming.capacity() > 4 * PROGRESS * 4 {
+        if self.incoming.len() < READ_SIZE && self.incoming.capacity() > LONGEST_LINE {
             self.incoming.shrink_to(PROGRESS);
         }
     }
