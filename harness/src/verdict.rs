@@ -302,11 +302,17 @@ pub fn clip(text: &str) -> String {
     shown
 }
 
-/// Text with control characters written as escapes, so that no terminal obeys a subject.
+/// Text with control characters written as escapes, so that no terminal obeys a subject, and no text shows
+/// as another: those that hide or turn the direction of text count too.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\t' { shown.extend(c.escape_default()) } else { shown.push(c) }
+        let hides = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hides || c.is_control() && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
     }
     shown
 }

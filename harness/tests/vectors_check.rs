@@ -9,6 +9,7 @@
 
 use iaspec_harness::finding::Finding;
 use iaspec_harness::vectors::check::check;
+use iaspec_harness::vectors::codec::{CodecCheck, DecodeExpectation};
 use iaspec_harness::vectors::{Corpus, CorpusFiles};
 use rstest::rstest;
 
@@ -285,4 +286,64 @@ fn a_mistake_in_a_format_is_not_repeated_for_every_case() {
     let files = CorpusFiles::embedded().with("formats/2000.yaml", "format: 1\n");
     let lines: Vec<_> = check(&files).1.iter().take(3).map(Finding::line).collect();
     assert_eq!(lines, ["formats/2000.yaml:1:1: `protocol` is missing"]);
+}
+
+/// Places to flip: all of a short text, the ends and a sample of a long one.
+fn places(length: usize) -> Vec<usize> {
+    if length <= 200 {
+        return (0..length).collect();
+    }
+    let step = (length / 60).max(1);
+    let mut places: Vec<usize> =
+        (0..40).chain((40..length).step_by(step)).chain(length - 20..length).collect();
+    places.dedup();
+    // Long texts cost time at each place.
+    if length > 100_000 { places.into_iter().step_by(16).chain([length - 1]).collect() } else { places }
+}
+
+#[test]
+fn no_byte_of_a_vector_is_dead() {
+    let (corpus, _) = check(&CorpusFiles::embedded());
+    let mut flipped = 0;
+    for case in &corpus.codec {
+        let good = case.checks.iter().find_map(|check| match check {
+            CodecCheck::Decode { bytes, expected: DecodeExpectation::Value { value, rest: 0 } } => {
+                Some((bytes, value))
+            }
+            _ => None,
+        });
+        let Some((bytes, value)) = good else { continue };
+        for place in places(bytes.len()) {
+            let mut bad = bytes.clone();
+            bad[place] ^= 1;
+            flipped += 1;
+            let Ok(decoded) = corpus.formats.decode(&case.type_name, &bad, case.secrets.as_ref()) else {
+                continue;
+            };
+            let padding = case.secrets.as_ref().map(|secrets| secrets.padding);
+            let difference = corpus.formats.value_difference(&case.type_name, value, &decoded.value, padding);
+            assert!(
+                decoded.used != bytes.len() || difference.is_some(),
+                "{}: byte {place} is dead",
+                case.name
+            );
+        }
+    }
+    assert!(flipped > 3000, "{flipped} bytes");
+}
+
+#[test]
+fn a_flipped_byte_of_a_vector_is_found() {
+    let embedded = CorpusFiles::embedded();
+    let text = &embedded.get("codec/handshake.yaml").expect("part of the corpus").text;
+    let protocol_id = text.find("4ed2eb6c").expect("the protocol ID");
+    let mut changed = text.clone();
+    changed.replace_range(protocol_id..protocol_id + 2, "4f");
+    let (_, findings) = check(&embedded.clone().with("codec/handshake.yaml", &changed));
+    assert_eq!(findings.len(), 1, "{}", rendered(&findings));
+    assert!(
+        findings[0].message().contains("field `protocol_id`, first at offset 0"),
+        "{}",
+        findings[0].line()
+    );
 }

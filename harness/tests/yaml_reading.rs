@@ -24,6 +24,7 @@ fn covered(text: &str, span: Span) -> &str {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "read by Debug")]
 enum Choice {
     Plain,
     Number(i64),

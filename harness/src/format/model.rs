@@ -416,7 +416,7 @@ impl Checker<'_> {
     fn array(&mut self, array: &ArrayOf) {
         self.integer_exists(&array.count);
         self.type_exists(&array.of);
-        if array.hex && !self.format.integer(&array.of).is_some_and(|item| item.bytes == 1) {
+        if array.hex && self.format.integer(&array.of).is_none_or(|item| item.bytes != 1) {
             self.report(&array.of, "`hex` shows bytes: the items must be integers of 1 byte".to_owned());
         }
     }

@@ -109,14 +109,15 @@ impl de::Error for TypedError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let expected = expected.to_string();
-        match found {
-            Unexpected::UnitVariant => Self::custom("it needs a value: write it as a member"),
-            found if expected.starts_with("struct ") => {
-                Self::custom(format_args!("expected a mapping, found {}", kind(found)))
-            }
-            found => Self::custom(format_args!("expected {expected}, found {}", kind(found))),
+        if found == Unexpected::UnitVariant {
+            return Self::custom("it needs a value: write it as a member");
         }
+        Self::custom(format_args!("expected {}, found {}", words(&expected.to_string()), kind(found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        Self::custom(format_args!("{} is out of range; expected {}", kind(found), words(&expected)))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -129,6 +130,21 @@ impl de::Error for TypedError {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(format_args!("`{variant}` is not known here; {}", one_of(expected)))
+    }
+}
+
+/// What a Rust type expects, in the words of YAML.
+fn words(expected: &str) -> &str {
+    match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "a string" => "text",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "field identifier" | "variant identifier" => "a name",
+        other if other.starts_with("struct ") => "a mapping",
+        other => other,
     }
 }
 
