@@ -6,7 +6,7 @@
 //!
 //! - [`yaml`], [`finding`], [`hex_text`]: reading what people write, and saying what is wrong with it.
 //! - [`clauses`], [`format`](mod@format), [`vectors`]: the protocol's sentences, its message formats, and the cases.
-//! - [`select`]: which cases a pattern means.
+//! - [`select`]: which cases a pattern means; [`terms`]: what manifests and vectors both speak of.
 //! - [`subject`]: manifests, and the processes that they describe.
 //! - [`engine`]: runs cases against subjects.
 //! - [`verdict`]: what an observation means.
@@ -20,6 +20,7 @@ pub mod format;
 pub mod hex_text;
 pub mod select;
 pub mod subject;
+pub mod terms;
 pub mod vectors;
 pub mod verdict;
 pub mod yaml;

@@ -1,6 +1,14 @@
 //! Subjects that misbehave: each is named as what it is, costs bounded memory and time, fails no case that
 //! it did not break, and leaves no process behind.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -136,7 +144,7 @@ fn a_subject_that_is_only_unusual_passes(#[case] behaviour: &str) {
 #[rstest]
 #[case("exits-on-poison", "the subject exited with status 7, with only this case under way")]
 #[case("aborts-on-poison", "the subject was ended by signal 6, with only this case under way")]
-#[case("hangs-on-poison", "the subject owed an answer and gave none for 4 s, with only this case under way")]
+#[case("hangs-on-poison", "the subject owed an answer and gave none for 4s, with only this case under way")]
 #[case(
     "garbage-on-poison",
     "the subject printed a line that is not JSON: `not JSON at all`, with only this case under way"
@@ -182,8 +190,8 @@ fn a_death_that_no_case_reproduces_fails_all_cases_that_were_under_way() {
 
 #[rstest]
 #[case("dies-at-once", "asked a first question, the subject exited with status 9")]
-#[case("silent", "asked a first question, the subject owed an answer and gave none for 4 s")]
-#[case("never-reads", "asked a first question, the subject owed an answer and gave none for 4 s")]
+#[case("silent", "asked a first question, the subject owed an answer and gave none for 4s")]
+#[case("never-reads", "asked a first question, the subject owed an answer and gave none for 4s")]
 #[case(
     "banner",
     "asked a first question, the subject printed a line that is not JSON: `Hello, I am a codec.`"

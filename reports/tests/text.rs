@@ -1,5 +1,13 @@
 //! The report for people, from events made by hand.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{
     CaseResult, ClauseText, Event, Expected, Notice, RunFinished, RunStarted, SubjectFinished,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::subject::duration::Span;
+use iaspec_harness::terms::TimeSpan;
 
 /// Conformance tests for implementations of the Inedo Agent protocol.
 #[derive(Debug, Parser)]
@@ -130,7 +130,7 @@ fn report(text: &str) -> Result<ReportTo, String> {
 }
 
 fn positive_span(text: &str) -> Result<Duration, String> {
-    let span: Span = text.parse()?;
+    let span: TimeSpan = text.parse()?;
     if span.0.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(span.0) }
 }
 

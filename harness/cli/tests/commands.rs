@@ -1,5 +1,13 @@
 //! The commands beside `run`: what they print, and for whom they fail.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 mod support;
 
 use std::io::Write;

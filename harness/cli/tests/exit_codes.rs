@@ -1,5 +1,13 @@
 //! Every exit code of a run, and which of them wins.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 mod support;
 
 use support::{Spoiled, manifest, run, shell};

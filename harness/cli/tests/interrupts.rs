@@ -1,5 +1,13 @@
 //! Ctrl-C and `kill` at any moment: the run ends, what was measured is told, and nothing stays behind.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
@@ -71,7 +79,8 @@ fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i
 fn a_signal_while_the_subject_is_being_stopped_ends_that_too() {
     let _one_at_a_time = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let written = shell("CODEC; echo answered >&2; touch answered; exec sleep 3622");
-    let text = std::fs::read_to_string(&written.path).expect("the manifest").replace("within: 2s", "within: 60m");
+    let text =
+        std::fs::read_to_string(&written.path).expect("the manifest").replace("within: 2s", "within: 60m");
     std::fs::write(&written.path, text).expect("written");
     let mut child = start(&written.path, &written.folder.path().join("run.ndjson"));
     let answered = written.folder.path().join("answered");

@@ -1,5 +1,13 @@
 //! What `iaspec run` chooses, prints and writes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

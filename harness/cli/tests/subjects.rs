@@ -1,5 +1,13 @@
 //! Two codecs that share no code, and what one changed byte of a vector does to them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

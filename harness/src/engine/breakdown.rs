@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::subject::Ending;
-use crate::subject::duration::Span;
+use crate::terms::TimeSpan;
 use crate::verdict::clip;
 
 /// How a subject that owed an answer failed to give one.
@@ -55,7 +55,7 @@ impl fmt::Display for Breakdown {
             }
             Breakdown::ClosedOutput => f.write_str("the subject closed its output and runs on"),
             Breakdown::Silent(patience) => {
-                write!(f, "the subject owed an answer and gave none for {}", Span(*patience))
+                write!(f, "the subject owed an answer and gave none for {}", TimeSpan(*patience))
             }
             Breakdown::NotJson(line) => {
                 write!(f, "the subject printed a line that is not JSON: `{}`", clip(line))

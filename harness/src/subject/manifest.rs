@@ -9,10 +9,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::Span;
 use super::placeholders::{self, Template, Values};
 use crate::finding::Finding;
 use crate::select::Pattern;
+pub use crate::terms::{Encryption, Feature, Target, TimeSpan};
 use crate::verdict::Outcome;
 use crate::yaml::{Source, Spot, from_node, parse};
 
@@ -39,44 +39,6 @@ impl fmt::Display for Role {
             Role::Codec => "codec",
         })
     }
-}
-
-/// A mode of encryption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encryption {
-    /// Mode 0.
-    None,
-    /// Mode 1: TLS.
-    Ssl,
-    /// Mode 2: AES.
-    Aes,
-}
-
-/// What a message can be for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// The agent itself.
-    Meta,
-    /// Otter.
-    Otter,
-    /// BuildMaster.
-    Buildmaster,
-    /// Hedgehog.
-    Hedgehog,
-}
-
-/// Abilities beyond the protocol's core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are the contract's")]
-pub enum Feature {
-    SharedMemory,
-    OpenSession,
-    SessionResume,
-    UpdateFiles,
-    ConfigFile,
 }
 
 /// Settings that the harness may choose.
@@ -113,7 +75,7 @@ pub struct Supports {
 #[serde(deny_unknown_fields)]
 pub struct Ready {
     /// How long it may take.
-    pub within: Span,
+    pub within: TimeSpan,
 }
 
 /// How a subject is asked to stop.
@@ -125,12 +87,12 @@ pub struct Stop {
     pub signal: StopSignal,
     /// How long it may take before it is killed.
     #[serde(default = "Stop::within")]
-    pub within: Span,
+    pub within: TimeSpan,
 }
 
 impl Stop {
-    fn within() -> Span {
-        Span(Duration::from_secs(5))
+    fn within() -> TimeSpan {
+        TimeSpan(Duration::from_secs(5))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Subjects: what a manifest says of them, and the processes they run as.
 
-pub mod duration;
 pub mod manifest;
 pub mod placeholders;
 pub mod process;

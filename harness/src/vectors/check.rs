@@ -5,7 +5,7 @@ use crate::format::{Undecodable, Wrong};
 use crate::yaml::Span;
 
 use super::codec::{CodecCase, CodecCheck, DecodeExpectation, EncodeExpectation, FailureKind};
-use super::{Corpus, CorpusFiles};
+use super::{Corpus, CorpusFiles, transcript};
 
 /// Reads a corpus and finds everything wrong with it.
 pub fn check(files: &CorpusFiles) -> (Corpus, Vec<Finding>) {
@@ -14,6 +14,7 @@ pub fn check(files: &CorpusFiles) -> (Corpus, Vec<Finding>) {
     let unreadable = corpus.formats.iter().next().is_none() && files.under("formats/").next().is_some();
     if !unreadable {
         findings.extend(corpus.codec.iter().flat_map(|case| codec(case, &corpus)));
+        findings.extend(corpus.transcripts.iter().flat_map(|found| transcript::mistakes(found, &corpus)));
     }
     (corpus, sorted(findings))
 }

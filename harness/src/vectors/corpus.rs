@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::codec::{CodecCase, CodecEntry};
-use super::transcript::{Transcript, TranscriptEntry};
+use super::transcript::{self, Transcript};
 use super::{CorpusFiles, schema};
 use crate::clauses::Clauses;
 use crate::finding::{Finding, sorted};
@@ -129,13 +129,14 @@ impl Loader {
     }
 
     fn transcript(&mut self, path: &str, source: &Arc<Source>, node: &Node) {
-        let entry: TranscriptEntry = match from_node(node) {
-            Ok(entry) => entry,
-            Err(error) => return self.findings.push(Finding::typed(source, &error)),
-        };
-        self.name_and_clauses(path, source, &entry.id, &entry.clauses);
-        let transcript = Transcript::new(path, source, entry, &self.corpus.clauses);
-        self.corpus.transcripts.push(transcript);
+        let (transcript, mut findings) = Transcript::read(path, source, node, &self.corpus.clauses);
+        self.findings.append(&mut findings);
+        if let Some(transcript) = transcript {
+            let cited: Vec<_> =
+                transcript.cases.iter().flat_map(|case| case.entry.clauses.iter().cloned()).collect();
+            self.name_and_clauses(path, source, &transcript.id, &cited);
+            self.corpus.transcripts.push(transcript);
+        }
     }
 
     fn name_and_clauses(
@@ -152,16 +153,8 @@ impl Loader {
         if cited.is_empty() {
             self.report(source, id.span, "a case cites at least one clause");
         }
-        for clause in cited {
-            if self.clauses_known && self.corpus.clauses.get(clause).is_none() {
-                let finding =
-                    Finding::new(source, clause.span, format!("there is no clause {}", clause.value));
-                let help = self.corpus.clauses.nearest(clause).map(|near| format!("did you mean {near}?"));
-                self.findings.push(match help {
-                    Some(help) => finding.help(help),
-                    None => finding,
-                });
-            }
+        if self.clauses_known {
+            self.findings.extend(transcript::unknown_clauses(source, cited, &self.corpus.clauses));
         }
     }
 }

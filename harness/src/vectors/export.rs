@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::codec::{CodecCase, CodecCheck, DecodeExpectation, Direction, EncodeExpectation, FailureKind};
+use super::transcript::ExportedTranscript;
 use super::{Corpus, schema};
 use crate::clauses::Tier;
 use crate::hex_text;
@@ -23,6 +24,8 @@ pub struct Export {
     pub clauses: Vec<ExportedClause>,
     /// The codec cases.
     pub codec: Vec<ExportedCodecCase>,
+    /// The conversations.
+    pub transcripts: Vec<ExportedTranscript>,
 }
 
 /// A clause of the protocol.
@@ -121,6 +124,7 @@ impl Export {
             digest: corpus.digest.clone(),
             clauses: clauses.collect(),
             codec: corpus.codec.iter().map(codec).collect(),
+            transcripts: ExportedTranscript::all(&corpus.transcripts),
         }
     }
 }

@@ -15,4 +15,4 @@ pub mod transcript;
 pub use codec::CodecCase;
 pub use corpus::Corpus;
 pub use files::CorpusFiles;
-pub use transcript::Transcript;
+pub use transcript::{Transcript, TranscriptCase};

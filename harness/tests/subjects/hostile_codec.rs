@@ -1,7 +1,13 @@
 //! A codec that knows the type `int32` and misbehaves as its argument says: what the harness is tested
 //! against. Asked to encode the value 666, the behaviours named `…-on-poison` strike.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test program, which may die")]
+#![allow(
+    clippy::expect_used,
+    clippy::explicit_counter_loop,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test program, which may die"
+)]
 
 use std::io::{BufRead, Write, stderr, stdin, stdout};
 use std::process::{Command, exit};

@@ -59,12 +59,12 @@ fn all_cases(corpus: &Corpus) -> Vec<Listed<'_>> {
         tier: case.tier,
         title: case.title(),
     });
-    let transcripts = corpus.transcripts.iter().map(|transcript| Listed {
-        name: &transcript.name,
-        was: None,
-        clauses: &transcript.clauses,
-        tier: transcript.tier,
-        title: transcript.entry.title.value.clone(),
+    let transcripts = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases).map(|case| Listed {
+        name: &case.name,
+        was: case.was.as_deref(),
+        clauses: &case.clauses,
+        tier: case.tier,
+        title: case.title.clone(),
     });
     codec.chain(transcripts).collect()
 }

@@ -1,0 +1,185 @@
+//! The head of a transcript: what it is called, whom it tests, what it needs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::scalars::Hex;
+use super::step::Step;
+use crate::terms::{Encryption, Feature, Target, TimeSpan};
+use crate::vectors::codec::Identifier;
+use crate::yaml::Spot;
+
+/// One entry of `transcripts:`: a conversation seen from outside, which tests every side of it.
+///
+/// Wherever a value stands, `{row: COLUMN}` may stand for the value of that column in `rows`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a transcript: a mapping with `id`, `title`, `clauses` and `steps`")]
+#[schemars(title = "transcript")]
+pub struct TranscriptEntry {
+    /// The name within the file: lower-case words with `-` between.
+    pub id: Spot<Identifier>,
+    /// What the case shows, in one line.
+    pub title: Spot<String>,
+    /// The clauses that the case tests. A failed step weighs as its own `clause`, else as the weakest of these.
+    pub clauses: Vec<Spot<String>>,
+    /// Whom the case tests; everyone that it can test unless given.
+    pub roles: Option<Spot<Vec<Spot<Party>>>>,
+    /// What a subject must have for the case to be run.
+    #[serde(default)]
+    pub needs: Needs,
+    /// `fresh`: the case gets a subject of its own.
+    pub isolation: Option<Isolation>,
+    /// The case takes more than a few seconds.
+    pub slow: Option<super::scalars::Yes>,
+    /// The id that the case had before.
+    pub was: Option<Spot<Identifier>>,
+    /// The case once for each row: by the row's name, its columns and their values. The names of such cases end in
+    /// `:ROW`.
+    #[serde(default)]
+    pub rows: BTreeMap<String, BTreeMap<String, AnyValue>>,
+    /// What happens, in order.
+    pub steps: Vec<Spot<Step>>,
+}
+
+/// Anything that YAML can say; it is read where the row's column is used.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AnyValue(pub serde_json::Value);
+
+/// A party of a conversation: one of them is tested, the others are played by the harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The server.
+    Agent,
+    /// A product that connects to the agent.
+    Client,
+    /// A process that the agent starts for a product.
+    Host,
+}
+
+impl Party {
+    /// All parties.
+    pub const ALL: [Party; 3] = [Party::Agent, Party::Client, Party::Host];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Party::Agent => "agent",
+            Party::Client => "client",
+            Party::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a case shares its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Not at all: it gets its own.
+    Fresh,
+}
+
+/// What a subject must have for a case to be run; a subject that lacks any of it skips the case.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "needs: a mapping such as {versions: [2000]}")]
+pub struct Needs {
+    /// Protocol versions that the subject supports. It is started with all that it supports; `settings: {versions}`
+    /// starts it with some only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Spot<Vec<Spot<i32>>>>,
+    /// The modes of encryption in which the case is run; all that the subject supports unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Spot<Vec<Spot<Encryption>>>>,
+    /// Abilities beyond the protocol's core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Spot<Vec<Spot<Feature>>>>,
+    /// Whom messages can be for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Spot<Vec<Spot<Target>>>>,
+    /// Settings that the subject is started with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Spot<Settings>>,
+    /// Readings of the protocol that the subject follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<super::op::Dialect>,
+}
+
+/// Settings that the harness chooses, and their values.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "settings and their values")]
+pub struct Settings {
+    /// The only protocol versions that it speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Spot<Vec<Spot<i32>>>>,
+    /// The AES key: 16 or 32 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aes_key: Option<Spot<Hex>>,
+    /// How long a handshake may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_timeout: Option<Spot<TimeSpan>>,
+    /// How long a session stays without a client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_timeout: Option<Spot<TimeSpan>>,
+    /// How many handshakes may be under way at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_handshakes: Option<Spot<u32>>,
+    /// The only addresses that may connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_addresses: Option<Spot<Vec<Spot<String>>>>,
+    /// Root paths by product, each a path below the case's own folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_paths: Option<Spot<RootPaths>>,
+    /// Capacity of each ring in bytes: a power of two, 64 to 2^30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_capacity: Option<Spot<u32>>,
+}
+
+/// Root paths by product.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "paths by product")]
+#[allow(missing_docs, reason = "the names are the products'")]
+pub struct RootPaths {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otter: Option<Spot<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buildmaster: Option<Spot<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedgehog: Option<Spot<String>>,
+}
+
+/// Values of the knob `server_version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the knob's")]
+pub enum ServerVersion {
+    Int32,
+    Int32x4,
+}
+
+/// Values of the knob `aes_padding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the knob's")]
+pub enum AesPadding {
+    Pkcs7,
+    Zeros,
+}
+
+/// Values of the knob `response_code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the knob's")]
+pub enum ResponseCode {
+    Echo,
+    Any,
+}
