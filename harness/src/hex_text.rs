@@ -76,6 +76,11 @@ pub fn encode(bytes: &[u8]) -> String {
     String::from_utf8(digits).ok().filter(|_| written).unwrap_or_default()
 }
 
+/// A number of bytes for a reader: `1 byte`, `2 bytes`.
+pub fn amount(bytes: usize) -> String {
+    format!("{bytes} {}", if bytes == 1 { "byte" } else { "bytes" })
+}
+
 /// Plain digits, two a byte, as bytes.
 ///
 /// # Errors

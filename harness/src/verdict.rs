@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::clauses::Tier;
-use crate::format::{ByteDifference, Formats, Row, Undecodable};
-use crate::hex_text;
+use crate::format::{ByteDifference, FieldSpan, Formats, Layer, Row, Undecodable};
+use crate::hex_text::{self, amount};
 use crate::vectors::CodecCase;
 use crate::vectors::codec::{DecodeExpectation, EncodeExpectation};
 
@@ -120,7 +120,7 @@ pub fn judge_encode(
         EncodeExpectation::Failure(kind) => return judge_failure("encode", kind.name(), answer),
         EncodeExpectation::Bytes(bytes) => bytes,
     };
-    let wanted = format!("{} bytes", bytes.len());
+    let wanted = amount(bytes.len());
     let Answer::Ok(text) = answer else {
         return problem("encode", "the subject refused a valid value", wanted, answer.describe());
     };
@@ -135,7 +135,7 @@ pub fn judge_encode(
     };
     let difference = formats.byte_difference(&case.type_name, bytes, &actual, case.secrets.as_ref())?;
     let summary = format!("field `{}` differs, first at offset {}", difference.field, difference.offset);
-    let found = format!("{} bytes", actual.len());
+    let found = amount(actual.len());
     Some(Problem { bytes: Some(difference), ..problem("encode", &summary, wanted, found)? })
 }
 
@@ -164,8 +164,15 @@ fn judge_value(
     answer: Answer<'_>,
 ) -> Option<Problem> {
     let Answer::Ok(text) = answer else {
-        let wanted = format!("{}, {rest} bytes left over", clip(&value.to_string()));
-        return problem("decode", "the subject refused valid bytes", wanted, answer.describe());
+        let wanted = format!("{}, {} left over", clip(&value.to_string()), amount(rest));
+        let field = refused_field(case, formats, bytes, answer)
+            .map_or(String::new(), |path| format!(" at field `{path}`"));
+        return problem(
+            "decode",
+            &format!("the subject refused valid bytes{field}"),
+            wanted,
+            answer.describe(),
+        );
     };
     let parsed: Result<DecodedAnswer<'_>, _> = serde_json::from_str(text);
     let Ok(found) = parsed else {
@@ -192,6 +199,19 @@ fn judge_value(
         return problem("decode", summary, format!("rest {rest}"), format!("rest {}", found.rest));
     }
     None
+}
+
+/// The field at the offset that a refusal names.
+fn refused_field(case: &CodecCase, formats: &Formats, bytes: &[u8], answer: Answer<'_>) -> Option<String> {
+    let Answer::Error { offset: Some(offset), .. } = answer else { return None };
+    let fields = match formats.decode(&case.type_name, bytes, case.secrets.as_ref()) {
+        Ok(decoded) => decoded.fields,
+        Err(error) => error.fields,
+    };
+    let holds = |field: &&FieldSpan| {
+        field.layer == Layer::Wire && (field.range.start as u64..field.range.end as u64).contains(&offset)
+    };
+    fields.iter().find(holds).map(|field| field.path.clone())
 }
 
 /// The given bytes beside those that the subject's value would have.
@@ -238,9 +258,7 @@ fn judge_malformed(
 
 /// Malformed bytes as a one-sided view: the fields before the wrong one, and the rest under its name.
 fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
-    let wire = |field: &&crate::format::FieldSpan| {
-        field.layer == crate::format::Layer::Wire && field.range.end <= at
-    };
+    let wire = |field: &&FieldSpan| field.layer == Layer::Wire && field.range.end <= at;
     let row = |offset: usize, field: &str, part: &[u8], text: &str| Row {
         offset,
         decrypted: false,

@@ -54,8 +54,8 @@ fn assert_malformed(type_name: &str, hex: &str, at: usize, or_later: bool, path:
 #[case("string", "808080808000", "a length prefix over 5 bytes")]
 #[case("string", "ffffffffff01", "a length over 32 bits")]
 #[case("string", "8080808010", "a length over 32 bits")]
-#[case("string", "ffffffff0f61", "a length of 4294967295 with 1 bytes left")]
-#[case("string", "0261", "a length of 2 with 1 bytes left")]
+#[case("string", "ffffffff0f61", "a length of 4294967295 with 1 byte left")]
+#[case("string", "0261", "a length of 2 with 1 byte left")]
 #[case("string", "02c328", "not UTF-8 from its byte 0 on")]
 #[case("string", "0461c0806200", "not UTF-8 from its byte 1 on")]
 #[case("string", "03eda080", "not UTF-8 from its byte 0 on")]
@@ -81,14 +81,14 @@ fn a_plain_value_is_malformed_at_its_first_byte(
 }
 
 #[rstest]
-#[case("bytes", "01000000", 0, "bytes", "a count of 1, each at least 1 bytes, with 0 bytes left")]
-#[case("bytes", "ffffff7f 00", 0, "bytes", "a count of 2147483647, each at least 1 bytes, with 1 bytes left")]
+#[case("bytes", "01000000", 0, "bytes", "a count of 1, each at least 1 byte, with 0 bytes left")]
+#[case("bytes", "ffffff7f 00", 0, "bytes", "a count of 2147483647, each at least 1 byte, with 1 byte left")]
 #[case(
     "update_file",
     "00 00*8 03000000 aabb",
     9,
     "contents",
-    "a count of 3, each at least 1 bytes, with 2 bytes left"
+    "a count of 3, each at least 1 byte, with 2 bytes left"
 )]
 #[case(
     "update_agent",
@@ -111,7 +111,7 @@ fn a_plain_value_is_malformed_at_its_first_byte(
     "extensions",
     "a count of 2, each at least 13 bytes, with 25 bytes left"
 )]
-#[case("frame_client_v1", "02000000 01 03000000 aa", 0, "length", "a length of 2 with 1 bytes left")]
+#[case("frame_client_v1", "02000000 01 03000000 aa", 0, "length", "a length of 2 with 1 byte left")]
 #[case("frame_client_v2", "01000000 03000000", 0, "length", "a length of 1 with 0 bytes left")]
 #[case("frame_agent", "ffffff7f 03000000 aabb", 0, "length", "a length of 2147483647 with 2 bytes left")]
 #[case("aes_frame_agent", "20000000 00*31", 0, "length", "a length of 32 with 31 bytes left")]
@@ -127,7 +127,7 @@ fn a_count_that_cannot_fit_may_be_noticed_later(
 }
 
 #[rstest]
-#[case("update_file", "0561", 0, "name", "a length of 5 with 1 bytes left")]
+#[case("update_file", "0561", 0, "name", "a length of 5 with 1 byte left")]
 #[case("update_file", "0161 00*7", 2, "modified_ticks", "cut short: 8 bytes expected, 7 left")]
 #[case("update_file", "0161 ff*8 00000000", 2, "modified_ticks", "-1 is outside 0 to 3155378975999999999")]
 #[case("update_file", "0161 00*8 000000", 10, "contents", "cut short: 4 bytes expected, 3 left")]

@@ -269,7 +269,7 @@ fn fields_of_an_encrypted_part_stand_in_its_plaintext() {
 #[case("ack", json!({"encryption": 3, "iv": null, "value": 0, "server_version": [1]}), "`encryption`: 3 is not a known value")]
 #[case("ack", json!({"encryption": 2, "iv": null, "value": 0, "server_version": [1]}), "`iv`: is missing, as `encryption` is 2")]
 #[case("ack", json!({"encryption": 1, "iv": NEXT_IV, "value": 0, "server_version": [1]}), "`iv`: stands there only when `encryption` is 2")]
-#[case("ack", json!({"encryption": 2, "iv": "00", "value": 0, "server_version": [1]}), "`iv`: 1 bytes instead of 16")]
+#[case("ack", json!({"encryption": 2, "iv": "00", "value": 0, "server_version": [1]}), "`iv`: 1 byte instead of 16")]
 #[case("ack", json!({"encryption": 0, "iv": null, "value": 0, "server_version": [1, 2]}), "`server_version`: 2 items; there may be [1, 4]")]
 #[case("ack", json!({"encryption": 0, "iv": null, "value": 0, "server_version": [1, 2, 3, "4"]}), "`server_version[3]`: a number expected, found text")]
 #[case("frame_agent", json!({"command": 1}), "`data`: is missing")]
@@ -285,7 +285,7 @@ fn a_value_that_cannot_be_encoded_is_named(
 }
 
 #[rstest]
-#[case::next_iv(json!({"next_iv": "00", "command": 1, "data": ""}), "`next_iv`: 1 bytes instead of 16")]
+#[case::next_iv(json!({"next_iv": "00", "command": 1, "data": ""}), "`next_iv`: 1 byte instead of 16")]
 #[case::command(json!({"next_iv": NEXT_IV, "data": ""}), "`command`: is missing")]
 fn a_mistake_inside_an_encrypted_part_is_named(#[case] value: Json, #[case] message: &str) {
     let secrets = secrets(KEY_128, Padding::Pkcs7);

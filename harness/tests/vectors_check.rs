@@ -275,6 +275,33 @@ fn one_name_in_two_files_is_two_names() {
 }
 
 #[test]
+fn a_former_name_must_not_be_the_name_of_another_case() {
+    let text = "format: 1
+codec:
+  - {id: a, clauses: [DAT-1], type: byte, value: 1, bytes: \"01\"}
+  - {id: b, clauses: [DAT-1], type: byte, value: 2, bytes: \"02\", was: a}
+  - {id: c, clauses: [DAT-1], type: byte, value: 3, bytes: \"03\", was: old}
+  - {id: d, clauses: [DAT-1], type: byte, value: 4, bytes: \"04\", was: old}
+";
+    let lines: Vec<_> = checked(text).1.iter().map(Finding::line).collect();
+    let expected = [
+        "codec/x.yaml:4:71: codec/x/a is the name of another case, now or before",
+        "codec/x.yaml:6:71: codec/x/old is the name of another case, now or before",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_format_that_cites_an_unknown_clause_is_found() {
+    let embedded = CorpusFiles::embedded();
+    let text = embedded.get("formats/1000.yaml").expect("part of the corpus").text.clone();
+    let spoiled = text.replacen("clauses: [DAT-4]", "clauses: [DAT-44]", 1);
+    let findings = check(&embedded.with("formats/1000.yaml", &spoiled)).1;
+    let lines: Vec<_> = findings.iter().map(Finding::message).collect();
+    assert_eq!(lines, ["there is no clause DAT-44"]);
+}
+
+#[test]
 fn a_mistake_in_the_clauses_is_not_repeated_for_every_case() {
     let files = CorpusFiles::embedded().with("clauses.yaml", "format: 1\n");
     let lines: Vec<_> = check(&files).1.iter().take(3).map(Finding::line).collect();

@@ -129,7 +129,8 @@ fn a_wrong_encoding_is_a_problem(#[case] answer: Answer<'_>, #[case] summary: &s
 }
 
 #[rstest]
-#[case::refused(error("malformed", Some(3)), "the subject refused valid bytes", &format!("{VALUE}, 2 bytes left over"), "error `malformed` at offset 3")]
+#[case::refused(error("malformed", Some(3)), "the subject refused valid bytes at field `modified_ticks`", &format!("{VALUE}, 2 bytes left over"), "error `malformed` at offset 3")]
+#[case::refused_without_a_place(error("usage", None), "the subject refused valid bytes", &format!("{VALUE}, 2 bytes left over"), "error `usage`")]
 #[case::rest_missing(
     Answer::Ok(r#"{"value":1}"#),
     "the answer has no `value` or no number `rest`",
@@ -206,7 +207,7 @@ fn a_value_read_wrongly_is_shown_as_the_bytes_that_it_would_have() {
 
 const CUT: &str =
     "error `malformed` at offset 3, field `modified_ticks`: cut short: 8 bytes expected, 7 left";
-const COUNT: &str = "error `malformed` at offset 0 or later, field `bytes`: a count of 5, each at least 1 bytes, with 4 bytes left";
+const COUNT: &str = "error `malformed` at offset 0 or later, field `bytes`: a count of 5, each at least 1 byte, with 4 bytes left";
 
 #[rstest]
 #[case::earlier(

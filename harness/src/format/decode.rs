@@ -1,6 +1,6 @@
 //! Bytes → typed value and annotated fields, by a format.
 
-use crate::hex_text;
+use crate::hex_text::{self, amount};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -153,7 +153,7 @@ impl<'a> Decoder<'a> {
 
     fn take(&mut self, count: usize, path: &str) -> Result<&'a [u8], Failure> {
         let Some(taken) = self.bytes[self.at..].get(..count) else {
-            let reason = format!("cut short: {count} {} expected, {} left", bytes_word(count), self.left());
+            let reason = format!("cut short: {} expected, {} left", amount(count), self.left());
             return Err(Failure::malformed(self.at, path, reason));
         };
         self.at += count;
@@ -221,7 +221,7 @@ impl<'a> Decoder<'a> {
             return Err(Failure::malformed(
                 start,
                 path,
-                format!("a length of {length} with {left} bytes left"),
+                format!("a length of {length} with {} left", amount(left)),
             ));
         };
         let value = std::str::from_utf8(content).map_err(|error| {
@@ -271,8 +271,9 @@ impl<'a> Decoder<'a> {
         let smallest = self.format.smallest(&array.of).max(1);
         if count.checked_mul(smallest).is_none_or(|needed| needed > self.left()) {
             let reason = format!(
-                "a count of {count}, each at least {smallest} bytes, with {} bytes left",
-                self.left()
+                "a count of {count}, each at least {}, with {} left",
+                amount(smallest),
+                amount(self.left())
             );
             return Err(Failure::too_long(start, path, reason));
         }
@@ -288,7 +289,7 @@ impl<'a> Decoder<'a> {
         let start = self.at;
         let taken = self.take(count, path)?;
         if !taken.is_empty() {
-            self.note(path, start, format!("{} {}", taken.len(), bytes_word(taken.len())));
+            self.note(path, start, amount(taken.len()));
         }
         Ok(Json::String(hex_text::encode(taken)))
     }
@@ -390,7 +391,7 @@ impl<'a> Decoder<'a> {
                 match usize::try_from(length) {
                     Ok(length) if length <= self.left() => self.raw(length, path),
                     _ => {
-                        let reason = format!("a length of {length} with {} bytes left", self.left());
+                        let reason = format!("a length of {length} with {} left", amount(self.left()));
                         Err(Failure::too_long(at, &format!("{prefix}{}", name.value), reason))
                     }
                 }
@@ -403,7 +404,7 @@ impl<'a> Decoder<'a> {
         let items = self.left() / width;
         if !self.left().is_multiple_of(width) || !list.items.contains(&items) {
             let allowed: Vec<_> = list.items.iter().map(|items| (items * width).to_string()).collect();
-            let reason = format!("{} bytes left, expected {}", self.left(), allowed.join(" or "));
+            let reason = format!("{} left, expected {}", amount(self.left()), allowed.join(" or "));
             return Err(Failure::malformed(self.at, path, reason));
         }
         let items = (0..items).map(|index| self.named(&list.of, &format!("{path}[{index}]")));
@@ -429,7 +430,7 @@ impl<'a> Decoder<'a> {
             ));
         };
         if length > self.left() {
-            let reason = format!("a length of {length} with {} bytes left", self.left());
+            let reason = format!("a length of {length} with {} left", amount(self.left()));
             return Err(Failure::too_long(at, &path, reason));
         }
         let Some(secrets) = self.secrets else {
@@ -454,11 +455,14 @@ impl<'a> Decoder<'a> {
         let padding_at = inner.at;
         self.fields.append(&mut inner.fields);
         if let Err(Failure { path, reason, .. }) = outcome {
-            return Err(Failure::crypto(&path, format!("the plaintext of {} bytes: {reason}", plain.len())));
+            return Err(Failure::crypto(
+                &path,
+                format!("the plaintext of {}: {reason}", amount(plain.len())),
+            ));
         }
         if !padding.is_empty() {
             let range = padding_at..padding_at + padding.len();
-            let text = format!("{} bytes", padding.len());
+            let text = amount(padding.len());
             self.fields.push(FieldSpan { path: "padding".to_owned(), layer: Layer::Plain, range, text });
         }
         self.plain = Some([plain, padding].concat());
@@ -482,17 +486,13 @@ impl Integer {
     }
 }
 
-fn bytes_word(count: usize) -> &'static str {
-    if count == 1 { "byte" } else { "bytes" }
-}
-
 fn list_names(names: &std::collections::BTreeMap<i64, String>) -> String {
     names.iter().map(|(number, name)| format!("{number} ({name})")).collect::<Vec<_>>().join(", ")
 }
 
-/// The first 60 characters of a text.
+/// The first 28 characters of a text: two of them stand side by side on a line.
 fn clip(text: &str) -> String {
-    match text.char_indices().nth(60) {
+    match text.char_indices().nth(28) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Typed value → bytes, by a format.
 
-use crate::hex_text;
+use crate::hex_text::{self, amount};
 use std::fmt;
 
 use serde_json::{Map, Value as Json};
@@ -221,7 +221,10 @@ impl<'a> Encoder<'a> {
                 if let Raw::Bytes(count) = size
                     && bytes.len() != *count
                 {
-                    return Err(Unencodable::new(path, format!("{} bytes instead of {count}", bytes.len())));
+                    return Err(Unencodable::new(
+                        path,
+                        format!("{} instead of {count}", amount(bytes.len())),
+                    ));
                 }
                 self.bytes.extend_from_slice(&bytes);
                 Ok(())

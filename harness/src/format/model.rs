@@ -14,6 +14,8 @@ use crate::yaml::{Source, Span, Spot, from_node, parse};
 /// One protocol version.
 #[derive(Clone, Debug)]
 pub struct Format {
+    /// The file.
+    pub source: Arc<Source>,
     /// Its number, such as 2000.
     pub protocol: Spot<i32>,
     /// What it is called.
@@ -30,7 +32,7 @@ pub struct Format {
 #[derive(Clone, Debug)]
 pub struct Type {
     /// The clauses that it rests on.
-    pub clauses: Vec<String>,
+    pub clauses: Vec<Spot<String>>,
     /// How it stands in bytes.
     pub shape: Shape,
 }
@@ -256,14 +258,14 @@ pub struct MetaMessage {
     #[serde(default)]
     pub response: Option<Spot<String>>,
     /// The clauses that it rests on.
-    pub clauses: Vec<String>,
+    pub clauses: Vec<Spot<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TypeEntry {
     #[serde(default)]
-    clauses: Vec<String>,
+    clauses: Vec<Spot<String>>,
     integer: Option<Integer>,
     text: Option<Text>,
     guid: Option<NoOptions>,
@@ -330,7 +332,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Format, Vec<Finding>> {
         }
     }
     let File { protocol, title, conversation, meta, .. } = file;
-    let format = Format { protocol, title, types, conversation, meta };
+    let format = Format { source: Arc::clone(source), protocol, title, types, conversation, meta };
     Checker { source, format: &format, places: &places, findings: &mut findings }.check();
     if findings.is_empty() { Ok(format) } else { Err(findings) }
 }
@@ -466,6 +468,12 @@ impl Checker<'_> {
 }
 
 impl Format {
+    /// Every citation of a clause in the file.
+    pub(crate) fn citations(&self) -> Vec<Spot<String>> {
+        let types = self.types.values().flat_map(|found| &found.clauses);
+        types.chain(self.meta.iter().flat_map(|meta| &meta.clauses)).cloned().collect()
+    }
+
     /// The types that a type directly consists of.
     fn parts(&self, name: &str) -> Vec<&str> {
         fn of_fields(fields: &[Field]) -> Vec<&str> {

@@ -2,6 +2,7 @@
 
 use crate::finding::{Finding, sorted};
 use crate::format::{Undecodable, Wrong};
+use crate::hex_text;
 use crate::yaml::Span;
 
 use super::codec::{CodecCase, CodecCheck, DecodeExpectation, EncodeExpectation, FailureKind};
@@ -90,7 +91,10 @@ fn decode(case: &CodecCase, corpus: &Corpus, bytes: &[u8], expected: &DecodeExpe
         (DecodeExpectation::Value { value, rest }, Ok(decoded)) => {
             let left = bytes.len() - decoded.used;
             if left != *rest {
-                return Some((span, format!("{left} bytes are left over, the case says `rest: {rest}`")));
+                return Some((
+                    span,
+                    format!("left over: {}; the case says `rest: {rest}`", hex_text::amount(left)),
+                ));
             }
             let padding = case.secrets.as_ref().map(|secrets| secrets.padding);
             let difference =

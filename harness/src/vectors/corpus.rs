@@ -1,6 +1,6 @@
 //! All cases of a corpus, read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::codec::{CodecCase, CodecEntry};
@@ -53,6 +53,8 @@ impl Corpus {
         for (path, source) in files.vectors() {
             loader.file(path.trim_end_matches(".yaml"), source);
         }
+        loader.clauses_of_formats();
+        loader.former_names();
         (loader.corpus, sorted(loader.findings))
     }
 }
@@ -113,6 +115,32 @@ impl Loader {
         }
         for item in list.items() {
             read(self, path, source, item);
+        }
+    }
+
+    fn clauses_of_formats(&mut self) {
+        if self.clauses_known {
+            for format in self.corpus.formats.iter() {
+                let cited = format.citations();
+                self.findings.extend(transcript::unknown_clauses(
+                    &format.source,
+                    &cited,
+                    &self.corpus.clauses,
+                ));
+            }
+        }
+    }
+
+    /// A name that a case had before must not be the name of another, now or before.
+    fn former_names(&mut self) {
+        let mut taken: HashSet<String> = self.names.keys().cloned().collect();
+        for case in &self.corpus.codec {
+            if let (Some(was), Some(place)) = (&case.was, &case.entry.was)
+                && !taken.insert(was.clone())
+            {
+                let message = format!("{was} is the name of another case, now or before");
+                self.findings.push(Finding::new(&case.source, place.span, message));
+            }
         }
     }
 
