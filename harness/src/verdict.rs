@@ -256,6 +256,9 @@ fn judge_malformed(
     Some(Problem { bytes: reading.map(|error| annotated(bytes, &error, at)), ..found })
 }
 
+/// How many fields before a malformed one are shown.
+const FIELDS_BEFORE: usize = 32;
+
 /// Malformed bytes as a one-sided view: the fields before the wrong one, and the rest under its name.
 fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
     let wire = |field: &&FieldSpan| field.layer == Layer::Wire && field.range.end <= at;
@@ -269,10 +272,12 @@ fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
         actual_text: String::new(),
         differs: false,
     };
+    let rows_before = error.fields.iter().filter(wire).count().saturating_sub(FIELDS_BEFORE);
     let mut rows: Vec<Row> = error
         .fields
         .iter()
         .filter(wire)
+        .skip(rows_before)
         .map(|field| row(field.range.start, &field.path, &bytes[field.range.clone()], &field.text))
         .collect();
     rows.push(row(at, &error.path, bytes.get(at..).unwrap_or_default(), &error.reason));
@@ -281,7 +286,9 @@ fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
         field: error.path.clone(),
         expected_length: bytes.len(),
         actual_length: bytes.len(),
+        rows_before,
         rows,
+        rows_after: 0,
     }
 }
 

@@ -332,3 +332,23 @@ fn long_fields_are_shown_around_the_difference() {
     assert_eq!(row.expected, format!("…96 bytes… 78 78 78 78 78 {} …88 more", after.trim_end()));
     assert_eq!(row.actual, format!("…96 bytes… 78 78 78 78 79 {} …88 more", after.trim_end()));
 }
+
+#[test]
+fn of_many_fields_only_those_around_the_difference_are_kept() {
+    // 300 files of four fields each: name length, name, modification time, count of contents.
+    let message = |names: &[u8]| {
+        let files = names.iter().flat_map(|name| [&[1, *name][..], &[0; 12]].concat());
+        [&[1, 0x2c, 1, 0, 0][..], &files.collect::<Vec<u8>>(), &[0; 4]].concat()
+    };
+    let mut names = [b'a'; 300];
+    let expected = message(&names);
+    names[150] = b'b';
+    let formats = Formats::read(&CorpusFiles::embedded()).unwrap();
+    let difference = formats.byte_difference("update_agent", &expected, &message(&names), None).unwrap();
+    assert_eq!((difference.field.as_str(), difference.offset), ("assemblies[150].name", 5 + 150 * 14 + 1));
+    // Agent type, count, 150 files and one length stand before; 1203 fields in all.
+    assert_eq!((difference.rows_before, difference.rows.len()), (603 - 32, 64));
+    assert_eq!(difference.rows_after, 1203 - (603 - 32) - 64);
+    assert_eq!(difference.rows[32].field, "assemblies[150].name");
+    assert!(difference.rows[32].differs);
+}

@@ -104,8 +104,8 @@ fn write_bytes(out: &mut impl Write, bytes: &ByteDifference, width: usize) -> io
     let left = rows.iter().map(|row| cells(row).0.chars().count()).max().unwrap_or(0).max(8);
     let right = rows.iter().map(|row| cells(row).1.chars().count()).max().unwrap_or(0).max(6);
     let side_by_side = !one_sided && 4 + 9 + field + 2 + left + 2 + right <= width;
-    if from > 0 {
-        writeln!(out, "    … {from} fields before")?;
+    if from + bytes.rows_before > 0 {
+        writeln!(out, "    … {} before", fields(from + bytes.rows_before))?;
     }
     if side_by_side {
         writeln!(out, "      offset  {:field$}  {:left$}  actual", "field", "expected")?;
@@ -126,14 +126,18 @@ fn write_bytes(out: &mut impl Write, bytes: &ByteDifference, width: usize) -> io
             writeln!(out, "{style}              actual   {actual}{style:#}")?;
         }
     }
-    let after = bytes.rows.len() - from - rows.len();
+    let after = bytes.rows.len() - from - rows.len() + bytes.rows_after;
     if after > 0 {
-        writeln!(out, "    … {after} fields after")?;
+        writeln!(out, "    … {} after", fields(after))?;
     }
     if rows.iter().any(|row| row.decrypted) {
         writeln!(out, "    ~ in the plaintext of the encrypted part")?;
     }
     Ok(())
+}
+
+fn fields(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "field" } else { "fields" })
 }
 
 fn cell(hex: &str, text: &str) -> String {

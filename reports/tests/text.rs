@@ -56,6 +56,8 @@ fn wrong_length() -> CaseResult {
         field: "string length".to_owned(),
         expected_length: 3,
         actual_length: 3,
+        rows_before: 0,
+        rows_after: 0,
         rows: vec![
             row(0, "string length", ("02", "2"), ("01", "1")),
             row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),

@@ -1,10 +1,15 @@
 //! Two byte strings of a type side by side: the field and offset of the first difference.
 
+use std::collections::{HashMap, HashSet};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decode::{Decoded, FieldSpan, Layer, Undecodable};
 use super::{Formats, Secrets};
+
+/// How many fields are kept on either side of the first that differs.
+const ROWS_AROUND: usize = 32;
 
 /// The longest run of bytes shown in a row.
 const ROW_BYTES: usize = 16;
@@ -20,8 +25,12 @@ pub struct ByteDifference {
     pub expected_length: usize,
     /// Number of bytes found.
     pub actual_length: usize,
-    /// Both, field by field.
+    /// How many fields stand before those of `rows`.
+    pub rows_before: usize,
+    /// Both, field by field: the fields around the first that differs.
     pub rows: Vec<Row>,
+    /// How many fields stand behind those of `rows`.
+    pub rows_after: usize,
 }
 
 /// One field of the side-by-side view.
@@ -57,9 +66,13 @@ impl Formats {
         let offset = first_difference(expected, actual)?;
         let wanted = self.layout(type_name, expected, secrets);
         let found = self.layout(type_name, actual, secrets);
-        let mut rows = layer_rows(Layer::Wire, &wanted, expected, &found, actual);
+        let (rows_before, mut rows, mut rows_after) =
+            layer_rows(Layer::Wire, &wanted, expected, &found, actual);
         if let (Some(a), Some(b)) = (&wanted.plain, &found.plain) {
-            rows.extend(layer_rows(Layer::Plain, &wanted, a, &found, b));
+            // A frame and its plaintext have few fields each, so nothing is left out before them.
+            let (_, inside, after) = layer_rows(Layer::Plain, &wanted, a, &found, b);
+            rows.extend(inside);
+            rows_after += after;
         }
         // Inside an encrypted part the field is the one of the plaintext that differs first.
         let inside = wanted.plain.as_ref().zip(found.plain.as_ref());
@@ -68,7 +81,7 @@ impl Formats {
         let field = wanted.field_at(layer, at).or_else(|| found.field_at(layer, at));
         let field = field.unwrap_or(type_name).to_owned();
         let (expected_length, actual_length) = (expected.len(), actual.len());
-        Some(ByteDifference { offset, field, expected_length, actual_length, rows })
+        Some(ByteDifference { offset, field, expected_length, actual_length, rows_before, rows, rows_after })
     }
 
     /// The fields of some bytes, with what cannot be read as a last field.
@@ -123,26 +136,38 @@ fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
     common.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
 }
 
-/// A row for each field of either side: matched by name, those of one side alone where they come.
-fn layer_rows(layer: Layer, wanted: &Layout, expected: &[u8], found: &Layout, actual: &[u8]) -> Vec<Row> {
-    let mut rows: Vec<Row> = wanted
-        .layer(layer)
-        .map(|field| {
-            let other = found.layer(layer).find(|other| other.path == field.path);
-            row(layer, Some((field, expected)), other.map(|other| (other, actual)))
-        })
-        .collect();
+/// A row for each field of either side: matched by name, those of one side alone behind the others. Only the
+/// rows around the first that differs are kept, since a subject may send fields without number; the counts
+/// of those before and behind go with them.
+fn layer_rows(
+    layer: Layer,
+    wanted: &Layout,
+    expected: &[u8],
+    found: &Layout,
+    actual: &[u8],
+) -> (usize, Vec<Row>, usize) {
+    let mut by_path: HashMap<&str, &FieldSpan> = HashMap::new();
     for field in found.layer(layer) {
-        if !wanted.layer(layer).any(|other| other.path == field.path) {
-            rows.push(row(layer, None, Some((field, actual))));
-        }
+        // What cannot be read any further bears the name of the wrong field, behind that field itself.
+        by_path.entry(&field.path).or_insert(field);
     }
-    rows
+    let names: HashSet<&str> = wanted.layer(layer).map(|field| field.path.as_str()).collect();
+    let both = wanted.layer(layer).map(|field| (Some(field), by_path.get(field.path.as_str()).copied()));
+    let theirs = found.layer(layer).filter(|field| !names.contains(field.path.as_str()));
+    let pairs: Vec<_> = both.chain(theirs.map(|field| (None, Some(field)))).collect();
+    let differs = |(a, b): &(Option<&FieldSpan>, Option<&FieldSpan>)| part(*a, expected) != part(*b, actual);
+    let first = pairs.iter().position(differs).unwrap_or(0);
+    let from = first.saturating_sub(ROWS_AROUND);
+    let to = pairs.len().min(first + ROWS_AROUND);
+    let rows = pairs[from..to]
+        .iter()
+        .map(|(a, b)| row(layer, a.map(|field| (field, expected)), b.map(|field| (field, actual))));
+    (from, rows.collect(), pairs.len() - to)
 }
 
 fn row(layer: Layer, expected: Option<(&FieldSpan, &[u8])>, actual: Option<(&FieldSpan, &[u8])>) -> Row {
     let bytes = |side: Option<(&FieldSpan, &[u8])>| {
-        side.and_then(|(field, bytes)| bytes.get(field.range.clone())).unwrap_or_default().to_vec()
+        side.map_or_else(Vec::new, |(field, bytes)| part(Some(field), bytes).to_vec())
     };
     let text =
         |side: Option<(&FieldSpan, &[u8])>| side.map(|(field, _)| field.text.clone()).unwrap_or_default();
@@ -159,6 +184,11 @@ fn row(layer: Layer, expected: Option<(&FieldSpan, &[u8])>, actual: Option<(&Fie
         actual_text: text(actual),
         differs: wanted != found,
     }
+}
+
+/// The bytes of a field that is there.
+fn part<'a>(field: Option<&FieldSpan>, bytes: &'a [u8]) -> &'a [u8] {
+    field.and_then(|field| bytes.get(field.range.clone())).unwrap_or_default()
 }
 
 /// Up to [`ROW_BYTES`] bytes around a place, with an ellipsis where there are more.
