@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use iaspec_harness::terms::TimeSpan;
 use iaspec_harness::vectors::check::check;
 use iaspec_harness::vectors::export::Export;
 use iaspec_harness::vectors::transcript::data::{Frame, Item};
@@ -210,6 +211,35 @@ fn symbols_have_played_values() {
     let agent = player.frame(&steps[4].frames.as_ref().unwrap()[0], v1(Party::Agent)).unwrap();
     let data = "05000000 022f6f 09000000 0100000000000000 03000000ababab 00ff".replace(' ', "");
     assert_eq!(hex::encode(agent), format!("1c00000003000000{data}"));
+}
+
+#[rstest]
+#[case::inside("closes: {within: 2s, not_before: 1s}", Some(1), Some(2))]
+#[case::of_the_step("closes: {}, within: 2s, not_before: 1s", Some(1), Some(2))]
+#[case::of_the_bytes("bytes: [{ack: {value: 2000}}], within: 2s, closes: {how: fin}", None, None)]
+#[case::none("closes: {how: rst}", None, None)]
+fn the_times_of_an_end_stand_in_it_or_in_a_step_without_bytes(
+    #[case] members: &str,
+    #[case] not_before: Option<u64>,
+    #[case] within: Option<u64>,
+) {
+    let connect = "{client: a, bytes: \"4ed2eb6c f74a134a b9af81d3 dfc644be e8030000 d0070000\"}";
+    let text = format!(
+        "format: 1
+transcripts:
+  - id: a
+    title: an end
+    clauses: [HS-3]
+    roles: [agent]
+    needs: {{versions: [2000]}}
+    steps:
+      - {connect}
+      - {{agent: a, {members}}}
+"
+    );
+    let (_, cases) = cases(&text);
+    let seconds = |time: Option<u64>| time.map(|time| TimeSpan(std::time::Duration::from_secs(time)));
+    assert_eq!(cases[0].steps()[1].end_times(), (seconds(not_before), seconds(within)));
 }
 
 #[test]

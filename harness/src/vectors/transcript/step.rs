@@ -75,7 +75,7 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exits: Option<Spot<Exits>>,
 
-    /// By when all of it must have happened.
+    /// By when all of it must have happened: the bytes, or in a step without bytes the end of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Spot<TimeSpan>>,
     /// Before this, nothing of it may have happened.
@@ -323,6 +323,19 @@ impl Step {
     /// Whether it puts bytes on a connection.
     pub fn has_bytes(&self) -> bool {
         self.bytes.is_some() || self.frames.is_some() || self.wire.is_some()
+    }
+
+    /// Before and by when this party must end the connection: as `closes` says, or in a step without bytes
+    /// as the step itself says.
+    pub fn end_times(&self) -> (Option<TimeSpan>, Option<TimeSpan>) {
+        let Some(closes) = &self.closes else { return (None, None) };
+        let inside = closes.within.is_some() || closes.not_before.is_some();
+        let (not_before, within) = if inside || self.has_bytes() {
+            (&closes.not_before, &closes.within)
+        } else {
+            (&self.not_before, &self.within)
+        };
+        (not_before.as_ref().map(|time| time.value), within.as_ref().map(|time| time.value))
     }
 
     /// What a harness that tests `tested` does about this step.

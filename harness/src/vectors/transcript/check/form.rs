@@ -145,9 +145,10 @@ fn times(step: &Step, kind: Kind<'_>, mistakes: &mut Vec<Mistake>) {
     }
     if let (Some(time), Some(_)) = (own, &step.quiet) {
         mistakes.push((time.span, "`quiet` says by itself how long it lasts".to_owned()));
-    } else if let (Some(time), false, true) = (own, step.has_bytes(), step.closes.is_some()) {
-        let message = "the time of an end stands inside it: `closes: {within: …, not_before: …}`";
-        mistakes.push((time.span, message.to_owned()));
+    } else if let (Some(time), false, Some(closes)) = (own, step.has_bytes(), &step.closes) {
+        if closes.within.is_some() || closes.not_before.is_some() {
+            mistakes.push((time.span, "the end has its times twice: here and inside `closes`".to_owned()));
+        }
     } else if let (Some(time), false, None) = (own, step.has_bytes(), &step.closes) {
         mistakes.push((time.span, "nothing comes in this step that could be timed".to_owned()));
     }
