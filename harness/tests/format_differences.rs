@@ -7,19 +7,12 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use std::sync::LazyLock;
+mod support;
 
-use iaspec_harness::format::{Formats, Padding, Secrets};
-use iaspec_harness::vectors::CorpusFiles;
+use iaspec_harness::format::{Padding, Secrets};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-
-static FORMATS: LazyLock<Formats> =
-    LazyLock::new(|| Formats::read(&CorpusFiles::embedded()).expect("formats"));
-
-fn bytes(hex: &str) -> Vec<u8> {
-    iaspec_harness::hex_text::parse(hex).expect("hex")
-}
+use support::{FORMATS, bytes};
 
 fn secrets(padding: Padding) -> Secrets {
     let iv = bytes("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().expect("16 bytes");
@@ -343,8 +336,7 @@ fn of_many_fields_only_those_around_the_difference_are_kept() {
     let mut names = [b'a'; 300];
     let expected = message(&names);
     names[150] = b'b';
-    let formats = Formats::read(&CorpusFiles::embedded()).unwrap();
-    let difference = formats.byte_difference("update_agent", &expected, &message(&names), None).unwrap();
+    let difference = FORMATS.byte_difference("update_agent", &expected, &message(&names), None).unwrap();
     assert_eq!((difference.field.as_str(), difference.offset), ("assemblies[150].name", 5 + 150 * 14 + 1));
     // Agent type, count, 150 files and one length stand before; 1203 fields in all.
     assert_eq!((difference.rows_before, difference.rows.len()), (603 - 32, 64));

@@ -7,20 +7,13 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use std::sync::LazyLock;
+mod support;
 
-use iaspec_harness::format::{Formats, Padding, Secrets, Undecodable, Wrong};
-use iaspec_harness::vectors::CorpusFiles;
+use iaspec_harness::format::{Padding, Secrets, Undecodable, Wrong};
 use rstest::rstest;
-
-static FORMATS: LazyLock<Formats> =
-    LazyLock::new(|| Formats::read(&CorpusFiles::embedded()).expect("formats"));
+use support::{FORMATS, bytes};
 
 const PROTOCOL_ID: &str = "4ed2eb6cf74a134ab9af81d3dfc644be";
-
-fn bytes(hex: &str) -> Vec<u8> {
-    iaspec_harness::hex_text::parse(hex).expect("hex")
-}
 
 fn secrets(padding: Padding) -> Secrets {
     let iv = bytes("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().expect("16 bytes");

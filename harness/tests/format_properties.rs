@@ -7,16 +7,13 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use std::sync::LazyLock;
+mod support;
 
-use iaspec_harness::format::{Formats, Layer, Padding, Secrets, Wrong};
-use iaspec_harness::vectors::CorpusFiles;
+use iaspec_harness::format::{Layer, Padding, Secrets, Wrong};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
-
-static FORMATS: LazyLock<Formats> =
-    LazyLock::new(|| Formats::read(&CorpusFiles::embedded()).expect("formats"));
+use support::FORMATS;
 
 fn type_name() -> impl Strategy<Value = &'static str> {
     select(FORMATS.type_names())

@@ -8,25 +8,18 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use std::sync::LazyLock;
+mod support;
 
-use iaspec_harness::format::{Formats, Layer, Padding, Secrets};
-use iaspec_harness::vectors::CorpusFiles;
+use iaspec_harness::format::{Layer, Padding, Secrets};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-
-static FORMATS: LazyLock<Formats> =
-    LazyLock::new(|| Formats::read(&CorpusFiles::embedded()).expect("formats"));
+use support::{FORMATS, bytes};
 
 const PROTOCOL_ID: &str = "4ed2eb6cf74a134ab9af81d3dfc644be";
 const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
 const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// The next IV in the plaintexts that the .NET runtime encrypted: their first 16 bytes.
 const NEXT_IV: &str = "030a11181f262d343b424950575e656c";
-
-fn bytes(hex: &str) -> Vec<u8> {
-    iaspec_harness::hex_text::parse(hex).expect("hex")
-}
 
 fn secrets(key: &str, padding: Padding) -> Secrets {
     let iv = bytes("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().expect("16 bytes");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::path::Path;
 
 use iaspec_harness::terms::TimeSpan;
@@ -17,17 +19,7 @@ use iaspec_harness::yaml::Source;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-
-/// Clauses and formats of the corpus, with one file of transcripts.
-fn files(path: &str, text: &str) -> CorpusFiles {
-    let embedded = CorpusFiles::embedded();
-    let text_of = |path: &str| embedded.get(path).unwrap().text.clone();
-    let (clauses, v1, v2) =
-        (text_of("clauses.yaml"), text_of("formats/1000.yaml"), text_of("formats/2000.yaml"));
-    let formats =
-        [("clauses.yaml", clauses.as_str()), ("formats/1000.yaml", &v1), ("formats/2000.yaml", &v2)];
-    CorpusFiles::from_texts(formats).with(path, text)
-}
+use support::files_with;
 
 fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(name);
@@ -36,7 +28,7 @@ fn fixture(name: &str) -> String {
 
 /// The cases of a text without mistakes.
 fn cases(text: &str) -> (Corpus, Vec<TranscriptCase>) {
-    let (corpus, findings) = check(&files("t/t.yaml", text));
+    let (corpus, findings) = check(&files_with("t/t.yaml", text));
     let lines: Vec<String> = findings.iter().map(|finding| finding.line()).collect();
     assert!(findings.is_empty(), "{lines:#?}");
     let cases = corpus.transcripts.iter().flat_map(|transcript| transcript.cases.clone()).collect();
@@ -69,7 +61,7 @@ fn the_corpus_has_no_mistakes() {
 #[case("needs")]
 fn mistakes_are_found_where_they_are(#[case] name: &str) {
     let file = format!("{name}.yaml");
-    let (_, findings) = check(&files(&file, &fixture(&file)));
+    let (_, findings) = check(&files_with(&file, &fixture(&file)));
     let shown: Vec<String> = findings.iter().map(|finding| finding.render(false)).collect();
     insta::assert_snapshot!(name, shown.join("\n\n"));
 }
@@ -78,7 +70,7 @@ fn mistakes_are_found_where_they_are(#[case] name: &str) {
 fn a_transcript_without_clauses_or_with_a_known_name_is_told() {
     let one =
         "  - {id: a, title: t, clauses: [], steps: [{client: a, bytes: \"00\"}, {agent: a, closes: {}}]}\n";
-    let (_, findings) = check(&files("t/t.yaml", &format!("format: 1\ntranscripts:\n{one}{one}")));
+    let (_, findings) = check(&files_with("t/t.yaml", &format!("format: 1\ntranscripts:\n{one}{one}")));
     let lines: Vec<String> = findings.iter().map(|finding| finding.line()).collect();
     assert!(lines[0].ends_with("t/t.yaml:3:10: a case cites at least one clause"), "{lines:?}");
     assert!(lines[2].ends_with("a second case of the name t/t/a"), "{lines:?}");
@@ -134,14 +126,14 @@ fn too_many_rows_and_values_are_refused() {
     let text = format!(
         "format: 1\ntranscripts:\n  - id: a\n    title: t\n    clauses: [HS-1]\n    rows:\n{rows}    steps: [{{client: a, does: close}}]\n"
     );
-    let (_, findings) = check(&files("t.yaml", &text));
+    let (_, findings) = check(&files_with("t.yaml", &text));
     assert_eq!(findings[0].message(), "`rows` has 1 to 1000 rows, not 1001");
     let rows: String = (0..900).map(|n| format!("      r{n}: {{command: {n}}}\n")).collect();
     let frames = "{command: {row: command}},".repeat(200);
     let text = format!(
         "format: 1\ntranscripts:\n  - id: a\n    title: t\n    clauses: [HS-1]\n    rows:\n{rows}    steps: [{{client: a, frames: [{frames}]}}]\n"
     );
-    let (_, findings) = check(&files("t.yaml", &text));
+    let (_, findings) = check(&files_with("t.yaml", &text));
     let messages: Vec<_> = findings.iter().map(|finding| finding.message()).collect();
     let wanted = "with its rows filled in, the transcript has more than 200000 values";
     assert!(messages.contains(&wanted), "{:?}", &messages[..3]);
@@ -308,7 +300,7 @@ fn vector_files_and_export_meet_their_schemas() {
     }
     let of_export: Json = serde_json::from_str(&export::document_schema()).unwrap();
     let of_export = jsonschema::validator_for(&of_export).unwrap();
-    for files in [CorpusFiles::embedded(), files("t/everything.yaml", EVERYTHING)] {
+    for files in [CorpusFiles::embedded(), files_with("t/everything.yaml", EVERYTHING)] {
         let corpus = Corpus::load(&files).0;
         let document = serde_json::to_value(Export::new(&corpus)).unwrap();
         let errors: Vec<_> = of_export
@@ -427,7 +419,7 @@ proptest! {
         }
         // A short list of clauses keeps this fast.
         let clauses = "format: 1\nsources: {}\nclauses: []\nhazards: []\nerrata: []\n";
-        let (corpus, findings) = check(&files("t/t.yaml", &text).with("clauses.yaml", clauses));
+        let (corpus, findings) = check(&files_with("t/t.yaml", &text).with("clauses.yaml", clauses));
         for finding in &findings {
             finding.render(false);
         }

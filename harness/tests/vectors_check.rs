@@ -7,22 +7,17 @@
     reason = "in a test, a panic is the verdict"
 )]
 
+mod support;
+
 use iaspec_harness::finding::Finding;
 use iaspec_harness::vectors::check::check;
 use iaspec_harness::vectors::codec::{CodecCheck, DecodeExpectation};
 use iaspec_harness::vectors::{Corpus, CorpusFiles};
 use rstest::rstest;
-
-/// Clauses and formats as they are, and one file of cases.
-fn files(text: &str) -> CorpusFiles {
-    let embedded = CorpusFiles::embedded();
-    let keep = ["clauses.yaml", "formats/1000.yaml", "formats/2000.yaml"];
-    let kept = keep.map(|path| (path, embedded.get(path).expect("part of the corpus").text.as_str()));
-    CorpusFiles::from_texts(kept).with("codec/x.yaml", text)
-}
+use support::files_with;
 
 fn checked(text: &str) -> (Corpus, Vec<Finding>) {
-    check(&files(text))
+    check(&files_with("codec/x.yaml", text))
 }
 
 fn rendered(findings: &[Finding]) -> String {
@@ -270,7 +265,7 @@ codec:
 #[test]
 fn one_name_in_two_files_is_two_names() {
     let text = "format: 1\ncodec:\n  - {id: a, clauses: [DAT-1], type: byte, value: 1, bytes: \"01\"}\n";
-    let (corpus, findings) = check(&files(text).with("codec/y.yaml", text));
+    let (corpus, findings) = check(&files_with("codec/x.yaml", text).with("codec/y.yaml", text));
     assert_eq!((corpus.codec.len(), findings.len()), (2, 0));
 }
 

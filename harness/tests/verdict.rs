@@ -7,13 +7,16 @@
     reason = "in a test, a panic is the verdict"
 )]
 
+mod support;
+
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{CaseResult, Expected, Tally};
+use iaspec_harness::vectors::Corpus;
 use iaspec_harness::vectors::codec::{CodecCheck, DecodeExpectation};
-use iaspec_harness::vectors::{Corpus, CorpusFiles};
 use iaspec_harness::verdict::{Answer, Outcome, Problem, clip, judge_decode, judge_encode, visible};
 use rstest::rstest;
 use serde_json::json;
+use support::files_with;
 
 const CASES: &str = "format: 1
 codec:
@@ -32,10 +35,7 @@ codec:
 ";
 
 fn corpus() -> Corpus {
-    let embedded = CorpusFiles::embedded();
-    let keep = ["clauses.yaml", "formats/1000.yaml", "formats/2000.yaml"];
-    let kept = keep.map(|path| (path, embedded.get(path).expect("part of the corpus").text.as_str()));
-    let (corpus, findings) = Corpus::load(&CorpusFiles::from_texts(kept).with("codec/x.yaml", CASES));
+    let (corpus, findings) = Corpus::load(&files_with("codec/x.yaml", CASES));
     assert!(findings.is_empty(), "{findings:?}");
     corpus
 }
