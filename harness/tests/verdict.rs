@@ -28,6 +28,8 @@ codec:
   - {id: unknown, clauses: [DAT-1], type: int9, bytes: \"00\", fails: unsupported}
   - {id: crypto, clauses: [AES-6], type: aes_frame_agent, bytes: \"00000000\", fails: crypto,
      key: \"00000000000000000000000000000000\", iv: \"00000000000000000000000000000000\"}
+  - {id: sealed-cut, clauses: [AES-6], type: aes_frame_agent, bytes: \"20000000 00*16\", malformed: {at: 0},
+     key: \"00000000000000000000000000000000\", iv: \"00000000000000000000000000000000\"}
   - {id: zeros, clauses: [AES-3], type: aes_frame_agent, padding: zeros, only: encode,
      value: {next_iv: \"030a11181f262d343b424950575e656c\", command: -2004780429, data: \"8f\"},
      bytes: \"20000000 29c99ea986fa95edf1f01a6a9ba4b1f9a173602d2b09e830735e85ef94287f2c\",
@@ -79,6 +81,9 @@ const VALUE: &str = r#"{"name":"ab","modified_ticks":"1","contents":"ff"}"#;
     Answer::Ok(r#"{"rest":2,"value":{"contents":"FF","name":"ab","modified_ticks":"1"}}"#)
 )]
 #[case::malformed("cut", "decode", error("malformed", Some(3)))]
+#[case::encrypted_part_cut_short("sealed-cut", "decode", error("malformed", Some(0)))]
+#[case::encrypted_part_cut_short_noticed_later("sealed-cut", "decode", error("malformed", Some(4)))]
+#[case::encrypted_part_does_not_decrypt("sealed-cut", "decode", error("crypto", None))]
 #[case::count_at_once("count", "decode", error("malformed", Some(0)))]
 #[case::count_at_the_content("count", "decode", error("malformed", Some(4)))]
 #[case::count_at_the_end("count", "decode", error("malformed", Some(8)))]
@@ -210,6 +215,13 @@ const CUT: &str =
 const COUNT: &str = "error `malformed` at offset 0 or later, field `bytes`: a count of 5, each at least 1 byte, with 4 bytes left";
 
 #[rstest]
+#[case::crypto_of_plain_bytes(
+    "cut",
+    error("crypto", None),
+    "malformed bytes got another error",
+    CUT,
+    "error `crypto`"
+)]
 #[case::earlier(
     "cut",
     error("malformed", Some(2)),

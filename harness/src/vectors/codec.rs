@@ -239,6 +239,9 @@ pub enum DecodeExpectation {
         at: usize,
         /// Whether any later one is as good: see [`crate::format::Wrong`].
         or_later: bool,
+        /// Whether the error kind `crypto` is as good: of an encrypted part that is cut short one may say
+        /// either, that its length is wrong or that it does not decrypt.
+        or_crypto: bool,
     },
     /// An error of this kind.
     Failure(FailureKind),
@@ -344,7 +347,8 @@ impl CodecEntry {
                 // Whether a later offset will do is a matter of why the bytes are wrong, which the format knows.
                 let wrong = formats.decode(&self.type_name, bytes, secrets).err().map(|error| error.wrong);
                 let or_later = matches!(wrong, Some(crate::format::Wrong::Malformed { or_later: true, .. }));
-                DecodeExpectation::Malformed { at: malformed.at.value, or_later }
+                let or_crypto = or_later && secrets.is_some();
+                DecodeExpectation::Malformed { at: malformed.at.value, or_later, or_crypto }
             }
             (None, Some(kind), _) => DecodeExpectation::Failure(kind.value),
             (None, None, Some(value)) => {

@@ -104,6 +104,8 @@ pub enum ExportedExpectation {
         at: usize,
         /// Whether any later offset is as good.
         or_later: bool,
+        /// Whether error kind `crypto` is as good.
+        or_crypto: bool,
     },
     /// An error of this kind.
     Fails(FailureKind),
@@ -162,8 +164,8 @@ fn check(check: &CodecCheck) -> ExportedCheck {
                 DecodeExpectation::Value { value, rest } => {
                     ExportedExpectation::Decoded { value: value.clone(), rest: *rest }
                 }
-                DecodeExpectation::Malformed { at, or_later } => {
-                    ExportedExpectation::Malformed { at: *at, or_later: *or_later }
+                DecodeExpectation::Malformed { at, or_later, or_crypto } => {
+                    ExportedExpectation::Malformed { at: *at, or_later: *or_later, or_crypto: *or_crypto }
                 }
                 DecodeExpectation::Failure(kind) => ExportedExpectation::Fails(*kind),
             },
