@@ -231,6 +231,22 @@ fn answers_to_nothing_fail_the_cases_they_came_in(#[case] behaviour: &str, #[cas
 }
 
 #[test]
+fn a_subject_that_speaks_between_cases_is_warned_of_and_not_used_for_ever() {
+    let seen = run_with(&format!("{:?}, speaks-out-of-turn", env!("CARGO_BIN_EXE_hostile-codec")), 1);
+    let warning = "with no case under way, the subject printed a line that is not JSON: `and that was that`";
+    assert_eq!(seen.warnings(), [warning; 3]);
+    assert_eq!(seen.tally, Tally { passed: 3, warnings: 3, errors: 38, ..Tally::default() });
+    let last = seen.reason("n-39");
+    assert_eq!(last, "not tried: the subject broke down 3 times between cases");
+}
+
+#[test]
+fn a_subject_that_speaks_too_much_fails_the_cases_it_speaks_in() {
+    let seen = run("speaks-out-of-turn");
+    assert!(seen.tally.failed > 30, "{:?}", seen.tally);
+}
+
+#[test]
 fn after_three_cases_that_hang_alone_the_rest_is_not_tried() {
     let seen = run("hangs-always");
     let expected = Tally { failed: 3, errors: 38, ..Tally::default() };

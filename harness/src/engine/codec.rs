@@ -27,6 +27,9 @@ const BACKLOG: usize = 256 << 10;
 /// After so many cases that hung alone, the rest is not tried.
 const MOST_HANGS: u32 = 3;
 
+/// After so many breakdowns that no case can be blamed for, the rest is not tried.
+const MOST_OUT_OF_TURN: u32 = 3;
+
 /// The question that shows whether a subject answers at all.
 const SANITY: &str = r#"{"id":0,"op":"encode","type":"int32","value":1}"#;
 
@@ -55,7 +58,7 @@ pub(super) async fn run(
     }
     queue.reverse();
     let requests = plan.cases.iter().map(|planned| requests(planned.case)).collect();
-    let mut run = Run { corpus, manifest, plan, requests, queue, hangs: 0, results };
+    let mut run = Run { corpus, manifest, plan, requests, queue, hangs: 0, out_of_turn: 0, results };
     run.all(interrupt).await;
 }
 
@@ -150,6 +153,7 @@ struct Run<'a, 'b> {
     /// What is still to run, the next one last.
     queue: Vec<Turn>,
     hangs: u32,
+    out_of_turn: u32,
     results: &'a mut Results<'b>,
 }
 
@@ -178,8 +182,19 @@ impl Run<'_, '_> {
                 Leg::Broken(breakdown) => {
                     let log = settled_log(&lines).await;
                     lines.process.kill().await;
-                    self.find_culprit(flight, &breakdown, log, interrupt).await;
+                    if flight.open.is_empty() {
+                        self.out_of_turn += 1;
+                        let message = format!("with no case under way, {breakdown}");
+                        self.results.notice(self.manifest, true, message);
+                    } else {
+                        self.find_culprit(flight, &breakdown, log, interrupt).await;
+                    }
                 }
+            }
+            if self.out_of_turn >= MOST_OUT_OF_TURN && !self.queue.is_empty() {
+                let message =
+                    format!("not tried: the subject broke down {} times between cases", self.out_of_turn);
+                return self.give_up(&message, None);
             }
             if self.hangs >= MOST_HANGS {
                 let message =

@@ -36,6 +36,9 @@ fn main() {
                 say(&answer(&request));
                 say(&answer(&request));
             }
+            "speaks-out-of-turn" if !sanity && request["op"] == "decode" => {
+                say(&format!("{}\nand that was that", answer(&request)));
+            }
             "backwards" if !sanity => held.push(answer(&request)),
             "blanks" => say(&format!("{}{}", " ".repeat(2 * MEBIBYTE), answer(&request))),
             "no-answer-object" if !sanity => say(&json!({"id": request["id"]})),
@@ -119,7 +122,9 @@ fn after(behaviour: &str) {
 fn say(line: &dyn std::fmt::Display) {
     let mut out = stdout().lock();
     // A harness that has heard enough closes the pipe.
-    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+    // One write, so that what belongs together arrives together.
+    let text = format!("{line}\n");
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         exit(1);
     }
 }
