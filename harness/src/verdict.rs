@@ -240,11 +240,6 @@ fn judge_malformed(
     (at, or_later): (usize, bool),
     answer: Answer<'_>,
 ) -> Option<Problem> {
-    let reading = formats.decode(&case.type_name, bytes, case.secrets.as_ref()).err();
-    let field = reading.as_ref().map_or(String::new(), |error| format!(", field `{}`", error.path));
-    let why = reading.as_ref().map_or(String::new(), |error| format!(": {}", error.reason));
-    let later = if or_later { " or later" } else { "" };
-    let wanted = format!("error `malformed` at offset {at}{later}{field}{why}");
     let summary = match answer {
         Answer::Error { kind: "malformed", offset: Some(offset), .. } => {
             let end = bytes.len() as u64;
@@ -257,6 +252,11 @@ fn judge_malformed(
         Answer::Error { .. } => "malformed bytes got another error",
         Answer::Ok(_) => "malformed bytes were accepted",
     };
+    let reading = formats.decode(&case.type_name, bytes, case.secrets.as_ref()).err();
+    let field = reading.as_ref().map_or(String::new(), |error| format!(", field `{}`", error.path));
+    let why = reading.as_ref().map_or(String::new(), |error| format!(": {}", error.reason));
+    let later = if or_later { " or later" } else { "" };
+    let wanted = format!("error `malformed` at offset {at}{later}{field}{why}");
     let found = problem("decode", summary, wanted, answer.describe())?;
     Some(Problem { bytes: reading.map(|error| annotated(bytes, &error, at)), ..found })
 }

@@ -77,6 +77,12 @@ struct Open {
     since: Instant,
 }
 
+impl Open {
+    fn failed(&self) -> bool {
+        self.problems.iter().any(Option::is_some)
+    }
+}
+
 /// Everything after the id of a request, for each check of a case.
 fn requests(case: &CodecCase) -> Vec<String> {
     let setting = |name: &str, value: &Option<String>| {
@@ -249,8 +255,14 @@ impl Run<'_, '_> {
                 Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
             }
             while let Some(line) = lines.next_line() {
-                if let Err(breakdown) = self.take(lines, line, flight) {
-                    return Leg::Broken(breakdown);
+                match self.take(lines, line, flight) {
+                    Ok(None) => {}
+                    Ok(Some(open)) => {
+                        // The log is made up only for who will see it.
+                        let log = open.failed().then(|| lines.process.log()).flatten();
+                        self.conclude(open, log);
+                    }
+                    Err(breakdown) => return Leg::Broken(breakdown),
                 }
             }
         }
@@ -270,25 +282,21 @@ impl Run<'_, '_> {
         flight.open.insert(slot, Open { turn, waiting: requests.len(), problems, since: Instant::now() });
     }
 
-    /// Takes one line: judges the answer, and ends the case when it was its last.
-    fn take(&mut self, lines: &Lines, line: Range<usize>, flight: &mut Flight) -> Result<(), Breakdown> {
+    /// Takes one line and judges the answer. Gives the execution whose last answer it was.
+    fn take(
+        &self,
+        lines: &Lines,
+        line: Range<usize>,
+        flight: &mut Flight,
+    ) -> Result<Option<Open>, Breakdown> {
         let (id, answer) = reply(lines.text(line))?;
-        let Some((slot, check)) = flight.asked.remove(&id) else {
-            return Err(Breakdown::UnknownId(id.to_string()));
-        };
-        let Some(open) = flight.open.get_mut(&slot) else {
-            return Err(Breakdown::UnknownId(id.to_string()));
-        };
+        let unknown = || Breakdown::UnknownId(id.to_string());
+        let (slot, check) = flight.asked.remove(&id).ok_or_else(unknown)?;
+        let open = flight.open.get_mut(&slot).ok_or_else(unknown)?;
         let case = self.plan.cases[open.turn.at].case;
         open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
         open.waiting -= 1;
-        if open.waiting == 0
-            && let Some(open) = flight.open.remove(&slot)
-        {
-            let log = lines.process.log();
-            self.conclude(open, log);
-        }
-        Ok(())
+        Ok(if open.waiting == 0 { flight.open.remove(&slot) } else { None })
     }
 
     fn conclude(&mut self, open: Open, log: Option<String>) {
@@ -312,12 +320,9 @@ impl Run<'_, '_> {
     ) {
         let mut suspects: Vec<Turn> = flight.open.into_values().map(|open| open.turn).collect();
         suspects.sort_by_key(|turn| (turn.repetition, turn.at));
-        let names: Vec<&str> =
-            suspects.iter().map(|turn| self.plan.cases[turn.at].case.name.as_str()).collect();
-        let among = if names.len() == 1 {
-            String::new()
-        } else {
-            format!(" (one of {} cases under way)", names.len())
+        let among = match suspects.len() {
+            1 => String::new(),
+            many => format!(" (one of {many} cases under way)"),
         };
         let mut innocent = Vec::new();
         let mut found = false;
@@ -364,38 +369,31 @@ impl Run<'_, '_> {
         let outcome = self.answers(&mut lines, &mut flight, interrupt).await;
         let log = settled_log(&lines).await;
         lines.process.kill().await;
-        match (outcome, flight.open.into_values().next()) {
-            (Leg::Broken(breakdown), _) => Alone::Broken(breakdown, log),
-            (Leg::Done, Some(open)) => Alone::Concluded(Box::new(open), log),
-            _ => Alone::NotRun,
+        match outcome {
+            Ok(open) => Alone::Concluded(Box::new(open), log),
+            Err(NoLine::Broken(breakdown)) => Alone::Broken(breakdown, log),
+            Err(NoLine::Interrupted) => Alone::NotRun,
         }
     }
 
     /// Collects all answers of the one case under way, without concluding it.
-    async fn answers(&self, lines: &mut Lines, flight: &mut Flight, interrupt: &mut Interrupt) -> Leg {
-        while !flight.asked.is_empty() {
-            match lines.exchange(self.results.options.answer_within, interrupt).await {
-                Ok(()) => {}
-                Err(NoLine::Interrupted) => return Leg::Interrupted,
-                Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
-            }
+    async fn answers(
+        &self,
+        lines: &mut Lines,
+        flight: &mut Flight,
+        interrupt: &mut Interrupt,
+    ) -> Result<Open, NoLine> {
+        let mut done = None;
+        loop {
+            lines.exchange(self.results.options.answer_within, interrupt).await?;
+            // What came behind the last answer in the same breath is looked at, too.
             while let Some(line) = lines.next_line() {
-                let (id, answer) = match reply(lines.text(line)) {
-                    Ok(reply) => reply,
-                    Err(breakdown) => return Leg::Broken(breakdown),
-                };
-                let asked = flight
-                    .asked
-                    .remove(&id)
-                    .and_then(|(slot, check)| Some((flight.open.get_mut(&slot)?, check)));
-                let Some((open, check)) = asked else {
-                    return Leg::Broken(Breakdown::UnknownId(id.to_string()));
-                };
-                let case = self.plan.cases[open.turn.at].case;
-                open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
+                done = self.take(lines, line, flight).map_err(NoLine::Broken)?.or(done);
+            }
+            if let Some(open) = done {
+                return Ok(open);
             }
         }
-        Leg::Done
     }
 
     /// Ends a process that has answered everything, and tells what it did wrong in the end.

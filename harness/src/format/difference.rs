@@ -166,21 +166,19 @@ fn layer_rows(
 }
 
 fn row(layer: Layer, expected: Option<(&FieldSpan, &[u8])>, actual: Option<(&FieldSpan, &[u8])>) -> Row {
-    let bytes = |side: Option<(&FieldSpan, &[u8])>| {
-        side.map_or_else(Vec::new, |(field, bytes)| part(Some(field), bytes).to_vec())
-    };
     let text =
         |side: Option<(&FieldSpan, &[u8])>| side.map(|(field, _)| field.text.clone()).unwrap_or_default();
-    let (wanted, found) = (bytes(expected), bytes(actual));
+    let wanted = expected.map_or(&[][..], |(field, bytes)| part(Some(field), bytes));
+    let found = actual.map_or(&[][..], |(field, bytes)| part(Some(field), bytes));
     let place = expected.or(actual).map(|(field, _)| field);
-    let from = first_difference(&wanted, &found).filter(|at| *at >= ROW_BYTES).unwrap_or(0);
+    let from = first_difference(wanted, found).filter(|at| *at >= ROW_BYTES).unwrap_or(0);
     Row {
         offset: place.map_or(0, |field| field.range.start),
         decrypted: layer == Layer::Plain,
         field: place.map_or_else(String::new, |field| field.path.clone()),
-        expected: show(&wanted, from),
+        expected: show(wanted, from),
         expected_text: text(expected),
-        actual: show(&found, from),
+        actual: show(found, from),
         actual_text: text(actual),
         differs: wanted != found,
     }

@@ -100,11 +100,13 @@ mod platform {
             .collect()
     }
 
-    fn is_marked(pid: i32, mark: &str) -> bool {
-        let wanted = format!("{MARK}={mark}");
-        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-            environ.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-        })
+    /// The mark that a process carries in its environment, if it carries one.
+    fn mark_of(pid: i32) -> Option<Vec<u8>> {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut variables = environ.split(|byte| *byte == 0);
+        variables
+            .find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))
+            .map(<[u8]>::to_vec)
     }
 
     fn descends(all: &HashMap<i32, Entry>, pid: i32, leader: i32) -> bool {
@@ -120,15 +122,10 @@ mod platform {
         false
     }
 
-    /// Whether a process that we did not start became our child, and is no other subject's.
+    /// Whether a process without a mark became our child, though we did not start it or its group.
     fn is_stray(pid: i32, entry: &Entry, own: i32, own_children: Option<&HashSet<i32>>) -> bool {
         let Some(started) = own_children else { return false };
-        entry.parent == own
-            && !started.contains(&pid)
-            && !started.contains(&entry.group)
-            && !std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-                environ.split(|byte| *byte == 0).any(|word| word.starts_with(MARK.as_bytes()))
-            })
+        entry.parent == own && !started.contains(&pid) && !started.contains(&entry.group)
     }
 
     pub(super) fn members(leader: i32, mark: &str, own_children: Option<&HashSet<i32>>) -> Vec<Member> {
@@ -141,8 +138,10 @@ mod platform {
                 entry.group == leader
                     || entry.session == leader
                     || descends(&all, **pid, leader)
-                    || is_marked(**pid, mark)
-                    || is_stray(**pid, entry, own, own_children)
+                    || match mark_of(**pid) {
+                        Some(found) => found == mark.as_bytes(),
+                        None => is_stray(**pid, entry, own, own_children),
+                    }
             })
             .map(|(pid, entry)| Member { pid: *pid, name: entry.name.clone() })
             .collect();

@@ -1,6 +1,6 @@
 //! All cases of a corpus, read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::codec::{CodecCase, CodecEntry};
@@ -49,7 +49,7 @@ impl Corpus {
         });
         let (digest, origin) = (files.digest(), files.origin.clone());
         let corpus = Self { clauses, formats, digest, origin, ..Self::default() };
-        let mut loader = Loader { corpus, findings, names: HashMap::new(), clauses_known };
+        let mut loader = Loader { corpus, findings, names: HashSet::new(), clauses_known };
         for (path, source) in files.vectors() {
             loader.file(path.trim_end_matches(".yaml"), source);
         }
@@ -62,7 +62,7 @@ impl Corpus {
 struct Loader {
     corpus: Corpus,
     findings: Vec<Finding>,
-    names: HashMap<String, ()>,
+    names: HashSet<String>,
     /// False where the list of clauses has mistakes itself: those are reported, not every citation.
     clauses_known: bool,
 }
@@ -133,7 +133,7 @@ impl Loader {
 
     /// A name that a case had before must not be the name of another, now or before.
     fn former_names(&mut self) {
-        let mut taken: HashSet<String> = self.names.keys().cloned().collect();
+        let mut taken = self.names.clone();
         for case in &self.corpus.codec {
             if let (Some(was), Some(place)) = (&case.was, &case.entry.was)
                 && !taken.insert(was.clone())
@@ -175,7 +175,7 @@ impl Loader {
         cited: &[crate::yaml::Spot<String>],
     ) {
         let name = format!("{path}/{}", id.value.0);
-        if self.names.insert(name.clone(), ()).is_some() {
+        if !self.names.insert(name.clone()) {
             self.report(source, id.span, format!("a second case of the name {name}"));
         }
         if cited.is_empty() {

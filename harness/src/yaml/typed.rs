@@ -9,6 +9,7 @@ use serde::de::{
     self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer,
     MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
+use serde::{Serialize, Serializer};
 
 use super::{Node, Span, Value};
 
@@ -29,6 +30,13 @@ impl<T> Deref for Spot<T> {
 
     fn deref(&self) -> &T {
         &self.value
+    }
+}
+
+/// The positions are for findings; what is written out is the value alone.
+impl<T: Serialize> Serialize for Spot<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
     }
 }
 

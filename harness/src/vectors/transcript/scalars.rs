@@ -8,17 +8,9 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::hex_text;
-use crate::yaml::Spot;
 
 /// The most bytes of one literal that are exported without repetitions.
 const LARGEST_WRITTEN_OUT: usize = 64 << 10;
-
-/// The positions are for findings; what is written out is the value alone.
-impl<T: Serialize> Serialize for Spot<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
-    }
-}
 
 /// A name that a transcript gives: to a connection or host, to a step, to a bound value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
