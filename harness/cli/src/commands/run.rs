@@ -89,8 +89,8 @@ fn list(plans: &Plans<'_>) -> Result<(), Failure> {
     for (manifest, plan) in plans {
         for planned in &plan.cases {
             match &planned.skip {
-                Some(reason) => writeln!(out, "{}  skipped: {reason}", planned.case.name)?,
-                None => writeln!(out, "{}", planned.case.name)?,
+                Some(reason) => writeln!(out, "{}  skipped: {reason}", planned.case.name())?,
+                None => writeln!(out, "{}", planned.case.name())?,
             }
         }
         count += plan.cases.len();

@@ -148,6 +148,11 @@ impl Hex {
         Ok(Self { text: text.to_owned(), length })
     }
 
+    /// Some bytes in the notation.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { text: hex_text::encode(bytes), length: bytes.len() }
+    }
+
     /// How many bytes it stands for.
     pub fn len(&self) -> usize {
         self.length
