@@ -188,7 +188,13 @@ impl Conversation<'_> {
     /// The framing in which a party sends on a connection. Before the acknowledgement it is that of the highest
     /// version offered.
     fn framing(&self, party: Party, talk: &Talk) -> Result<Framing<'_>, Trouble> {
-        let offered = || talk.offered().map(|(min, max)| if max < self.oldest_version() { min } else { max });
+        self.framing_behind(party, talk, &[])
+    }
+
+    /// The framing in which a party sends behind some bytes, which may be those of the handshake.
+    fn framing_behind(&self, party: Party, talk: &Talk, bytes: &[u8]) -> Result<Framing<'_>, Trouble> {
+        let oldest = self.oldest_version();
+        let offered = || talk.offered_with(bytes).map(|(min, max)| if max < oldest { min } else { max });
         let version = talk.version.get().or_else(offered).unwrap_or_else(|| self.oldest_version());
         Framing::new(self.formats(), party, version)
             .ok_or_else(|| Trouble::CannotRun("the corpus describes no protocol version".to_owned()))

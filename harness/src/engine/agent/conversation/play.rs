@@ -81,9 +81,12 @@ impl Conversation<'_> {
     }
 
     async fn send(&self, step: &Spot<Step>, talk: &Rc<Talk>, scope: &Scope<'_>) -> Result<Moment, Trouble> {
-        let framing = self.framing(Party::Client, talk)?;
         let (bytes, header) = self.with_matching(scope, |matching| {
-            let bytes = outgoing(step, matching, framing).map_err(|error| self.unbuildable(&error))?;
+            let data = step.bytes.as_ref().map(|data| matching.player.data(data)).transpose();
+            let data = data.map_err(|error| self.unbuildable(&error))?.unwrap_or_default();
+            // A message may stand in one step with the handshake that tells how it is framed.
+            let framing = self.framing_behind(Party::Client, talk, &data)?;
+            let bytes = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
             Ok((bytes, matching.header_size(framing)))
         })?;
         let Some(connection) = talk.connection() else {
@@ -143,12 +146,13 @@ fn sole(connection: Rc<Connection>) -> Option<Connection> {
     Rc::try_unwrap(connection).map_err(|shared| shared.shut_down()).ok()
 }
 
-/// All bytes of a step, in the order in which they are sent.
-fn outgoing(step: &Step, matching: Matching<'_>, framing: Framing<'_>) -> Result<Vec<u8>, Unbuildable> {
-    let mut bytes = Vec::new();
-    if let Some(data) = &step.bytes {
-        bytes.append(&mut matching.player.data(data)?);
-    }
+/// All bytes of a step, in the order in which they are sent: what stands under `bytes`, then messages or raw bytes.
+fn outgoing(
+    mut bytes: Vec<u8>,
+    step: &Step,
+    matching: Matching<'_>,
+    framing: Framing<'_>,
+) -> Result<Vec<u8>, Unbuildable> {
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
         bytes.append(&mut matching.player.frame(frame, framing)?);
     }

@@ -143,8 +143,14 @@ impl Talk {
 
     /// The two numbers of the handshake, once it was sent whole.
     pub(super) fn offered(&self) -> Option<(i32, i32)> {
-        let sent = self.sent.borrow();
-        let number = |at: usize| sent.handshake.get(at..at + 4)?.try_into().ok().map(i32::from_le_bytes);
+        self.offered_with(&[])
+    }
+
+    /// The two numbers of the handshake, once some bytes more are sent.
+    pub(super) fn offered_with(&self, more: &[u8]) -> Option<(i32, i32)> {
+        let mut handshake = self.sent.borrow().handshake.clone();
+        handshake.extend_from_slice(&more[..more.len().min(HANDSHAKE - handshake.len())]);
+        let number = |at: usize| handshake.get(at..at + 4)?.try_into().ok().map(i32::from_le_bytes);
         Some((number(16)?, number(20)?))
     }
 
