@@ -54,6 +54,11 @@ impl Agent {
     /// Starts one by a command to which the options for port and folder are added.
     pub(crate) fn from_command(folder: TempDir, mut command: Command) -> Self {
         command.args(["--host", "127.0.0.1", "--port", "0", "--state-dir"]).arg(folder.path());
+        Self::spawn(folder, command)
+    }
+
+    /// Starts one by a command as it stands.
+    pub(crate) fn spawn(folder: TempDir, mut command: Command) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().expect("the agent starts");
         let lines = lines(process.stderr.take().expect("a pipe"));
         let first = lines.recv_timeout(PATIENCE).expect("a line on standard error");
@@ -196,6 +201,16 @@ impl Client {
         let result = self.0.read(&mut [0]);
         self.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         matches!(result, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Ended {
+    /// Whether nothing had come before the end, whichever it was.
+    pub(crate) fn without_a_byte(&self) -> bool {
+        match self {
+            Self::Closed(rest) => rest.is_empty(),
+            Self::Reset => true,
+        }
     }
 }
 
