@@ -9,7 +9,7 @@
 //! - [`select`]: which cases a pattern means; [`terms`]: what manifests and vectors both speak of.
 //! - [`subject`]: manifests, and the processes that they describe.
 //! - [`engine`]: runs cases against subjects.
-//! - [`verdict`]: what an observation means.
+//! - [`matching`], [`verdict`]: what an observation means.
 //! - [`event`]: what happened, for reports.
 
 pub mod clauses;
@@ -18,6 +18,7 @@ pub mod event;
 pub mod finding;
 pub mod format;
 pub mod hex_text;
+pub mod matching;
 pub mod select;
 pub mod subject;
 pub mod terms;

@@ -23,6 +23,7 @@ use iaspec_harness::vectors::Corpus;
 use iaspec_harness::verdict::Outcome;
 use iaspec_harness::yaml::Source;
 use rstest::rstest;
+use support::agents::processes_marked;
 use support::files_with;
 
 /// How long the silent ones may be silent: long enough for a good one on a busy machine.
@@ -112,20 +113,6 @@ fn run_with(command: &str, jobs: usize) -> Seen {
     let seen = Seen { tally: ran.tally, cases, notices, mark };
     assert_eq!(processes_marked(&seen.mark), Vec::<String>::new(), "processes left behind");
     seen
-}
-
-/// The processes that carry a mark in their environment.
-fn processes_marked(mark: &str) -> Vec<String> {
-    let wanted = format!("HOSTILE_MARK={mark}");
-    let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
-    folder
-        .flatten()
-        .filter(|entry| {
-            std::fs::read(entry.path().join("environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|word| word == wanted.as_bytes()))
-        })
-        .filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok())
-        .collect()
 }
 
 #[rstest]

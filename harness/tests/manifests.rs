@@ -37,7 +37,18 @@ expect:                           # known deviations; see section 5
 "#;
 
 fn manifest(text: &str) -> Manifest {
-    Manifest::parse(&Source::new("acme.yaml", text), Path::new("/subjects/acme")).expect("a good manifest")
+    parse(text).expect("a good manifest")
+}
+
+/// Reads a manifest; its configuration template says where the port goes.
+fn parse(text: &str) -> Result<Manifest, Vec<iaspec_harness::finding::Finding>> {
+    Manifest::parse_with(&Source::new("acme.yaml", text), Path::new("/subjects/acme"), &|path| {
+        if path == Path::new("/subjects/acme/InedoAgent.config.tmpl") {
+            Ok("<Port>{port}</Port>".to_owned())
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+        }
+    })
 }
 
 fn values(pairs: &[(&'static str, &str)]) -> std::collections::BTreeMap<&'static str, String> {
@@ -49,7 +60,9 @@ fn the_example_of_the_contracts_is_read() {
     let manifest = manifest(CONTRACT);
     assert_eq!(manifest.name, "acme-agent");
     assert_eq!(manifest.role.to_string(), "agent");
-    assert_eq!(manifest.config_template, Some(PathBuf::from("/subjects/acme/InedoAgent.config.tmpl")));
+    let config = manifest.config_template.as_ref().expect("a template");
+    assert_eq!(config.render(&values(&[("port", "40001")])), Ok("<Port>40001</Port>".to_owned()));
+    assert!(manifest.mentions("encryption") && !manifest.mentions("aes_key"));
     assert_eq!(
         (manifest.ready_within, manifest.stop_within),
         (Duration::from_secs(10), Duration::from_secs(5))
@@ -238,4 +251,18 @@ fn a_manifest_file_is_read_with_its_folder() {
     let missing = folder.path().join("none.yaml");
     let errors = Manifest::read(&missing).expect_err("no file");
     assert!(errors[0].starts_with(&format!("{}: cannot be read: ", missing.display())), "{errors:?}");
+}
+
+#[test]
+fn a_configuration_template_that_is_missing_or_wrong_is_told_where_it_is_named() {
+    let text = CONTRACT.replace("InedoAgent.config.tmpl", "other.tmpl");
+    let message = parse(&text).expect_err("no such template").remove(0).render(true);
+    assert!(message.contains("/subjects/acme/other.tmpl: cannot be read: entity not found"), "{message}");
+    assert!(message.contains("acme.yaml:6:18"), "{message}");
+    let wrong = Manifest::parse_with(&Source::new("acme.yaml", CONTRACT), Path::new("/s"), &|_| {
+        Ok("<a>{port}</a>\n<b>{</b>\n".to_owned())
+    });
+    let message = wrong.expect_err("a brace that is not closed").remove(0).render(true);
+    let expected = "InedoAgent.config.tmpl: a single `{` in `<b>{</b>`; write `{{` for a brace";
+    assert!(message.contains(expected), "{message}");
 }

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::lines::{Lines, NoLine};
-use super::plan::Plan;
+use super::plan::{Case, Plan};
 use super::{Breakdown, Interrupt, Results};
 use crate::event::CaseResult;
 use crate::format::Formats;
 use crate::hex_text;
-use crate::subject::{Manifest, Process};
+use crate::subject::Manifest;
 use crate::vectors::Corpus;
 use crate::vectors::codec::{CodecCase, CodecCheck};
 use crate::verdict::{Answer, Outcome, Problem, judge_decode, judge_encode};
@@ -57,8 +57,17 @@ pub(super) async fn run(
         return;
     }
     queue.reverse();
-    let requests = plan.cases.iter().map(|planned| requests(planned.case)).collect();
-    let mut run = Run { corpus, manifest, plan, requests, queue, hangs: 0, out_of_turn: 0, results };
+    // A plan for a codec has no other cases, so these stand in the same places.
+    let cases: Vec<&CodecCase> = plan
+        .cases
+        .iter()
+        .filter_map(|planned| match planned.case {
+            Case::Codec(case) => Some(case),
+            Case::Transcript(_) => None,
+        })
+        .collect();
+    let requests = cases.iter().map(|case| requests(case)).collect();
+    let mut run = Run { corpus, manifest, plan, cases, requests, queue, hangs: 0, out_of_turn: 0, results };
     run.all(interrupt).await;
 }
 
@@ -155,6 +164,7 @@ struct Run<'a, 'b> {
     corpus: &'a Corpus,
     manifest: &'a Manifest,
     plan: &'a Plan<'a>,
+    cases: Vec<&'a CodecCase>,
     requests: Vec<Vec<String>>,
     /// What is still to run, the next one last.
     queue: Vec<Turn>,
@@ -167,8 +177,8 @@ impl Run<'_, '_> {
     async fn all(&mut self, interrupt: &mut Interrupt) {
         let mut first = true;
         while !self.queue.is_empty() && !self.results.stop && !interrupt.is_set() {
-            let mut lines = match Process::start(self.manifest) {
-                Ok(process) => Lines::new(process),
+            let mut lines = match Lines::start(self.manifest) {
+                Ok(lines) => lines,
                 Err(message) => return self.give_up(&message, None),
             };
             if std::mem::take(&mut first)
@@ -293,7 +303,7 @@ impl Run<'_, '_> {
         let unknown = || Breakdown::UnknownId(id.to_string());
         let (slot, check) = flight.asked.remove(&id).ok_or_else(unknown)?;
         let open = flight.open.get_mut(&slot).ok_or_else(unknown)?;
-        let case = self.plan.cases[open.turn.at].case;
+        let case = self.cases[open.turn.at];
         open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
         open.waiting -= 1;
         Ok(if open.waiting == 0 { flight.open.remove(&slot) } else { None })
@@ -303,7 +313,7 @@ impl Run<'_, '_> {
         let planned = &self.plan.cases[open.turn.at];
         let problems: Vec<Problem> = open.problems.into_iter().flatten().collect();
         let passed = problems.is_empty();
-        let outcome = if passed { Outcome::Pass } else { Outcome::of_failure(planned.case.tier) };
+        let outcome = if passed { Outcome::Pass } else { Outcome::of_failure(planned.case.tier()) };
         let result = planned.result(self.manifest, open.turn.repetition, outcome, None);
         let micros = u64::try_from(open.since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.results.add(CaseResult { problems, micros, log: log.filter(|_| !passed), ..result });
@@ -360,10 +370,7 @@ impl Run<'_, '_> {
     }
 
     async fn alone(&mut self, turn: Turn, interrupt: &mut Interrupt) -> Alone {
-        let mut lines = match Process::start(self.manifest) {
-            Ok(process) => Lines::new(process),
-            Err(_) => return Alone::NotRun,
-        };
+        let Ok(mut lines) = Lines::start(self.manifest) else { return Alone::NotRun };
         let mut flight = Flight::default();
         self.ask(turn, &mut lines, &mut flight);
         let outcome = self.answers(&mut lines, &mut flight, interrupt).await;

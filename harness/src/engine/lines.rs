@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Breakdown, Interrupt};
-use crate::subject::Process;
+use crate::subject::{Ground, Manifest, Process, Wiring};
 
 /// The longest line that the contract allows, in bytes.
 pub(super) const LONGEST_LINE: usize = 16 << 20;
@@ -32,6 +32,7 @@ pub(super) enum NoLine {
 /// A line protocol with a subject.
 pub(super) struct Lines {
     pub(super) process: Process,
+    _ground: Ground,
     outgoing: Vec<u8>,
     sent: usize,
     incoming: Vec<u8>,
@@ -42,8 +43,16 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(process: Process) -> Self {
-        Self { process, outgoing: Vec::new(), sent: 0, incoming: Vec::new(), taken: 0, scanned: 0 }
+    /// Starts a subject.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Process::start`].
+    pub(super) fn start(manifest: &Manifest) -> Result<Self, String> {
+        let ground = Ground::new()?;
+        let process = Process::start(manifest, &ground.values(), Wiring::Lines)?;
+        let (outgoing, incoming) = (Vec::new(), Vec::new());
+        Ok(Self { process, _ground: ground, outgoing, sent: 0, incoming, taken: 0, scanned: 0 })
     }
 
     /// Adds a line to what is sent.
@@ -124,8 +133,14 @@ impl Lines {
                 _ => std::future::pending().await,
             }
         };
+        let read = async {
+            match stdout.as_mut() {
+                Some(stdout) => stdout.read_buf(incoming).await,
+                None => Ok(0),
+            }
+        };
         tokio::select! {
-            read = stdout.read_buf(incoming) => match read {
+            read = read => match read {
                 Ok(0) | Err(_) => Err(NoLine::Broken(self.ended().await)),
                 Ok(count) => Ok(Moved::Bytes(count)),
             },

@@ -3,13 +3,14 @@
 //! It prints nothing and judges nothing: what a subject did goes to [`crate::verdict`], what came of it
 //! goes out as [`crate::event::Event`]s.
 
+mod agent;
 mod breakdown;
 mod codec;
 mod lines;
 mod plan;
 
 pub use breakdown::Breakdown;
-pub use plan::{Plan, PlannedCase, Selection, SelectionError};
+pub use plan::{Case, Plan, PlannedCase, Selection, SelectionError};
 
 use std::time::Duration;
 
@@ -93,7 +94,8 @@ pub async fn run_subject(
     let mut results = Results { options, emit, tally: Tally::default(), came: 0, stop: false };
     match manifest.role {
         Role::Codec => codec::run(corpus, manifest, plan, interrupt, &mut results).await,
-        Role::Agent | Role::Client | Role::Host => {
+        Role::Agent => agent::run(corpus, manifest, plan, interrupt, &mut results).await,
+        Role::Client | Role::Host => {
             let reason = format!("this release does not run subjects of role {}", manifest.role);
             for planned in &plan.cases {
                 results.add(planned.result(manifest, 1, Outcome::Error, Some(reason.clone())));

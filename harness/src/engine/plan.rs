@@ -8,6 +8,7 @@ use crate::format::{Shape, TypeRef};
 use crate::select::Pattern;
 use crate::subject::manifest::Encryption;
 use crate::subject::{Manifest, Role};
+use crate::vectors::transcript::{Party, TranscriptCase};
 use crate::vectors::{CodecCase, Corpus};
 use crate::verdict::Outcome;
 
@@ -41,13 +42,80 @@ fn cites(clauses: &[String], wanted: &str) -> bool {
     clauses.iter().any(|clause| clause == wanted || group(clause))
 }
 
+/// A case of the corpus.
+#[derive(Clone, Copy, Debug)]
+pub enum Case<'a> {
+    /// Of the codec role.
+    Codec(&'a CodecCase),
+    /// A conversation, which tests agents, clients or hosts.
+    Transcript(&'a TranscriptCase),
+}
+
+impl<'a> Case<'a> {
+    /// The cases of a role with their places in the corpus: those of codecs come first, then all transcripts.
+    fn of_role(corpus: &'a Corpus, role: Role) -> Vec<(usize, Self)> {
+        let party = match role {
+            Role::Codec => return corpus.codec.iter().map(Case::Codec).enumerate().collect(),
+            Role::Agent => Party::Agent,
+            Role::Client => Party::Client,
+            Role::Host => Party::Host,
+        };
+        let transcripts = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+        transcripts
+            .enumerate()
+            .filter(|(_, case)| case.roles.contains(&party))
+            .map(|(place, case)| (corpus.codec.len() + place, Case::Transcript(case)))
+            .collect()
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Case::Codec(case) => &case.name,
+            Case::Transcript(case) => &case.name,
+        }
+    }
+
+    /// The name it had before.
+    pub fn was(self) -> Option<&'a str> {
+        match self {
+            Case::Codec(case) => case.was.as_deref(),
+            Case::Transcript(case) => case.was.as_deref(),
+        }
+    }
+
+    /// What it shows, in one line.
+    pub fn title(self) -> String {
+        match self {
+            Case::Codec(case) => case.title(),
+            Case::Transcript(case) => case.title.clone(),
+        }
+    }
+
+    /// The clauses it cites.
+    pub fn clauses(self) -> &'a [String] {
+        match self {
+            Case::Codec(case) => &case.clauses,
+            Case::Transcript(case) => &case.clauses,
+        }
+    }
+
+    /// What a failure of it weighs.
+    pub fn tier(self) -> Tier {
+        match self {
+            Case::Codec(case) => case.tier,
+            Case::Transcript(case) => case.tier,
+        }
+    }
+}
+
 /// A case of a plan.
 #[derive(Clone, Debug)]
 pub struct PlannedCase<'a> {
     /// Its place in the corpus.
     pub index: usize,
     /// The case.
-    pub case: &'a CodecCase,
+    pub case: Case<'a>,
     /// Why it is skipped, if it is.
     pub skip: Option<String>,
     /// The outcome that the manifest expects.
@@ -73,8 +141,8 @@ impl<'a> Plan<'a> {
         manifest: &Manifest,
         selection: &Selection,
     ) -> Result<Self, SelectionError> {
-        let of_role: &[CodecCase] = if manifest.role == Role::Codec { &corpus.codec } else { &[] };
-        let names: Vec<_> = of_role.iter().map(|case| (case.name.as_str(), case.was.as_deref())).collect();
+        let of_role = Case::of_role(corpus, manifest.role);
+        let names: Vec<_> = of_role.iter().map(|(_, case)| (case.name(), case.was())).collect();
         for filter in &selection.filters {
             means_a_case(filter, &names, manifest.role).map_err(SelectionError)?;
         }
@@ -88,9 +156,8 @@ impl<'a> Plan<'a> {
             clause_exists(corpus, clause)?;
         }
         let cases: Vec<_> = of_role
-            .iter()
-            .enumerate()
-            .filter(|(_, case)| selection.takes(&case.name, case.was.as_deref(), &case.clauses, case.tier))
+            .into_iter()
+            .filter(|(_, case)| selection.takes(case.name(), case.was(), case.clauses(), case.tier()))
             .map(|(index, case)| PlannedCase {
                 index,
                 case,
@@ -109,7 +176,7 @@ impl<'a> Plan<'a> {
     /// The clauses that its cases cite, in the order of the protocol.
     pub fn clauses(&self, corpus: &Corpus) -> Vec<ClauseText> {
         let cited: BTreeSet<&str> =
-            self.cases.iter().flat_map(|planned| planned.case.clauses.iter().map(String::as_str)).collect();
+            self.cases.iter().flat_map(|planned| planned.case.clauses().iter().map(String::as_str)).collect();
         let text = |clause: &crate::clauses::Clause| ClauseText {
             id: clause.id.value.clone(),
             tier: clause.tier,
@@ -146,7 +213,14 @@ fn clause_exists(corpus: &Corpus, clause: &str) -> Result<(), SelectionError> {
 }
 
 /// Why a subject need not pass a case.
-fn unsupported(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
+fn unsupported(case: Case<'_>, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
+    match case {
+        Case::Codec(case) => unsupported_by_codec(case, corpus, manifest),
+        Case::Transcript(case) => super::agent::unsupported(case, manifest),
+    }
+}
+
+fn unsupported_by_codec(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
     let (_, found) = corpus.formats.find(&case.type_name)?;
     let Shape::Fields(fields) = &found.shape else { return None };
     let sealed = fields.iter().any(|field| matches!(field.kind.value, TypeRef::Sealed(_)));
@@ -154,11 +228,9 @@ fn unsupported(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) -> Option
     lacking.then(|| "needs AES; the manifest does not list it under supports.encryption".to_owned())
 }
 
-fn expected(case: &CodecCase, manifest: &Manifest) -> Option<Expected> {
-    let (_, expect) = manifest
-        .expect
-        .iter()
-        .find(|(pattern, _)| pattern.matches_either(&case.name, case.was.as_deref()))?;
+fn expected(case: Case<'_>, manifest: &Manifest) -> Option<Expected> {
+    let (_, expect) =
+        manifest.expect.iter().find(|(pattern, _)| pattern.matches_either(case.name(), case.was()))?;
     Some(Expected { outcome: expect.outcome.value, reason: expect.reason.clone() })
 }
 
@@ -175,11 +247,11 @@ impl PlannedCase<'_> {
             subject: manifest.name.clone(),
             index: self.index,
             repetition,
-            case: self.case.name.clone(),
+            case: self.case.name().to_owned(),
             title: self.case.title(),
             outcome,
-            tier: self.case.tier,
-            clauses: self.case.clauses.clone(),
+            tier: self.case.tier(),
+            clauses: self.case.clauses().to_vec(),
             expected: self.expected.clone(),
             reason,
             problems: Vec::new(),

@@ -216,8 +216,8 @@ pub struct Manifest {
     pub workdir: PathBuf,
     /// Additions to its environment.
     pub env: Vec<(String, Template)>,
-    /// The file that `{config}` is rendered from.
-    pub config_template: Option<PathBuf>,
+    /// What `{config}` is rendered from before each start.
+    pub config_template: Option<Template>,
     /// How long it may take to become ready.
     pub ready_within: Duration,
     /// How it is stopped.
@@ -256,10 +256,26 @@ impl Manifest {
     ///
     /// Everything in it that a reader must mend.
     pub fn parse(source: &Arc<Source>, folder: &Path) -> Result<Self, Vec<Finding>> {
+        Self::parse_with(source, folder, &|path| std::fs::read_to_string(path))
+    }
+
+    /// As [`Manifest::parse`], with another way to read the files that the manifest names: those of an embedded
+    /// manifest are embedded too.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Manifest::parse`].
+    pub fn parse_with(
+        source: &Arc<Source>,
+        folder: &Path,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Self, Vec<Finding>> {
         let node = parse(source).map_err(|finding| vec![finding])?;
         let file: File = from_node(&node).map_err(|error| vec![Finding::typed(source, &error)])?;
         let mut reader = Reader { source, findings: Vec::new() };
         let launch = reader.launch(&file);
+        let config_template =
+            file.config_template.as_ref().and_then(|path| reader.config_template(path, folder, read));
         let env =
             file.env.iter().filter_map(|(name, text)| Some((name.clone(), reader.template(text)?))).collect();
         let expect = file.expect.iter().filter_map(|expect| reader.expect(expect)).collect();
@@ -274,7 +290,7 @@ impl Manifest {
             launch,
             workdir: file.workdir.map_or_else(|| folder.to_path_buf(), |dir| folder.join(dir.value)),
             env,
-            config_template: file.config_template.map(|path| folder.join(path.value)),
+            config_template,
             ready_within: file.ready.map_or(seconds(10), |ready| ready.within.0),
             stop_signal: file.stop.as_ref().map_or(StopSignal::Term, |stop| stop.signal),
             stop_within: file.stop.as_ref().map_or(seconds(5), |stop| stop.within.0),
@@ -296,6 +312,14 @@ impl Manifest {
             *first = Template::literal(&program.to_string_lossy());
         }
         self
+    }
+
+    /// Whether a placeholder occurs where the subject could read it.
+    pub fn mentions(&self, placeholder: &str) -> bool {
+        let words: &[Template] = if let Launch::Command(words) = &self.launch { words } else { &[] };
+        let environment = self.env.iter().map(|(_, template)| template);
+        let mut templates = words.iter().chain(environment).chain(&self.config_template);
+        templates.any(|template| template.names().any(|name| name == placeholder))
     }
 
     /// The program and its arguments, with values in place.
@@ -352,6 +376,20 @@ impl Reader<'_> {
 
     fn template(&mut self, text: &Spot<String>) -> Option<Template> {
         Template::parse(text).map_err(|message| self.report(text, message)).ok()
+    }
+
+    fn config_template(
+        &mut self,
+        path: &Spot<String>,
+        folder: &Path,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Option<Template> {
+        let full = folder.join(&path.value);
+        let template = match read(&full) {
+            Ok(text) => Template::parse(&text).map_err(|message| format!("{}: {message}", path.value)),
+            Err(error) => Err(format!("{}: cannot be read: {error}", full.display())),
+        };
+        template.map_err(|message| self.report(path, message)).ok()
     }
 
     fn launch(&mut self, file: &File) -> Option<Launch> {

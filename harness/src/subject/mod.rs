@@ -1,10 +1,14 @@
 //! Subjects: what a manifest says of them, and the processes they run as.
 
+pub mod ground;
+pub mod listener;
 pub mod manifest;
+pub mod memory;
 pub mod placeholders;
 pub mod process;
 mod tree;
 
+pub use ground::Ground;
 pub use manifest::{Manifest, Role};
-pub use process::{Ending, Process, Stopped};
+pub use process::{Ending, Process, Stopped, Wiring};
 pub use tree::become_subreaper;

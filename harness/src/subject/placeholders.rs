@@ -72,7 +72,10 @@ impl Template {
             }
             let inside = (brace == "{").then(|| rest.split_once('}')).flatten();
             let Some((word, after)) = inside else {
-                return Err(format!("a single `{brace}` in `{text}`; write `{brace}{brace}` for a brace"));
+                let at = text.len() - rest.len() - 1;
+                let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                let line = text[line..].lines().next().unwrap_or_default();
+                return Err(format!("a single `{brace}` in `{line}`; write `{brace}{brace}` for a brace"));
             };
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::manifest::{Manifest, StopSignal};
+use super::memory;
 use super::placeholders::Values;
 use super::tree::{self, MARK};
 use crate::verdict::visible;
@@ -26,6 +27,10 @@ const LOG_TAIL: usize = 12 << 10;
 
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long, in turns, a killed process is waited for where nothing else can be done meanwhile.
+const DYING_TURNS: u32 = 200;
+const DYING_TURN: Duration = Duration::from_millis(1);
 
 /// The size asked for the pipes to and from a subject: long lines then take fewer turns.
 const PIPE_SIZE: usize = 1 << 20;
@@ -104,41 +109,47 @@ impl Log {
     }
 }
 
+/// What a subject's standard input and output are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// A line protocol: pipes both ways. End of input asks the subject to end.
+    Lines,
+    /// Nothing: there is no input, and the output belongs to the log.
+    Log,
+}
+
 /// A running subject.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
     pid: i32,
     mark: String,
     log: Arc<Mutex<Log>>,
     stop_signal: StopSignal,
     stop_within: Duration,
+    /// How it ended, once it did.
+    ending: watch::Receiver<Option<Ending>>,
     /// Its standard input, until it is closed.
     pub stdin: Option<ChildStdin>,
-    /// Its standard output.
-    pub stdout: ChildStdout,
-    _state_dir: TempDir,
+    /// Its standard output, where that is no part of the log.
+    pub stdout: Option<ChildStdout>,
 }
 
 impl Process {
-    /// Starts a subject by its manifest.
+    /// Starts a subject by its manifest, with values for the placeholders in it.
     ///
     /// # Errors
     ///
     /// A sentence for people: the command cannot be made up or the program cannot be started.
-    pub fn start(manifest: &Manifest) -> Result<Self, String> {
-        let state_dir = TempDir::with_prefix("iaspec-")
-            .map_err(|error| format!("no temporary folder can be made for the subject: {error}"))?;
-        let values = Values::from([("state_dir", state_dir.path().display().to_string())]);
-        let (program, arguments) = manifest.command(&values)?;
+    pub fn start(manifest: &Manifest, values: &Values, wiring: Wiring) -> Result<Self, String> {
+        let (program, arguments) = manifest.command(values)?;
         let mark = new_mark();
         let mut command = Command::new(&program);
         command
             .args(arguments)
-            .envs(manifest.environment(&values)?)
+            .envs(manifest.environment(values)?)
             .env(MARK, &mark)
             .current_dir(&manifest.workdir)
-            .stdin(Stdio::piped())
+            .stdin(if wiring == Wiring::Lines { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -147,26 +158,23 @@ impl Process {
             let folder = manifest.workdir.display();
             format!("`{}` cannot be started in {folder}: {error}", program.display())
         })?;
-        let lost = || "the subject's pipes could not be had".to_owned();
-        let stdin = child.stdin.take().ok_or_else(lost)?;
-        let stdout = child.stdout.take().ok_or_else(lost)?;
-        let stderr = child.stderr.take().ok_or_else(lost)?;
-        // Failing to enlarge a pipe costs speed only.
-        let _ = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_SIZE);
-        let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_SIZE);
         let log = Arc::new(Mutex::new(Log::default()));
-        tokio::spawn(keep_log(stderr, Arc::clone(&log)));
-        Ok(Self {
-            child,
-            pid,
-            mark,
-            log,
-            stop_signal: manifest.stop_signal,
-            stop_within: manifest.stop_within,
-            stdin: Some(stdin),
-            stdout,
-            _state_dir: state_dir,
-        })
+        let stdin = child.stdin.take();
+        let mut stdout = child.stdout.take();
+        // Failing to enlarge a pipe costs speed only.
+        let _ = stdin.as_ref().map(|stdin| rustix::pipe::fcntl_setpipe_size(stdin, PIPE_SIZE));
+        let _ = stdout.as_ref().map(|stdout| rustix::pipe::fcntl_setpipe_size(stdout, PIPE_SIZE));
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep_log(stderr, Arc::clone(&log)));
+        }
+        if wiring == Wiring::Log
+            && let Some(stdout) = stdout.take()
+        {
+            tokio::spawn(keep_log(stdout, Arc::clone(&log)));
+        }
+        let ending = watch_over(child);
+        let (stop_signal, stop_within) = (manifest.stop_signal, manifest.stop_within);
+        Ok(Self { pid, mark, log, stop_signal, stop_within, ending, stdin, stdout })
     }
 
     /// Its process id.
@@ -174,26 +182,54 @@ impl Process {
         self.pid
     }
 
-    /// What it wrote to its standard error: the beginning and the end, with control characters escaped.
-    /// `None` if that is nothing.
+    /// The ids of its process and of all that belong to it.
+    pub fn family(&self) -> Vec<i32> {
+        let members = tree::members(self.pid, &self.mark);
+        std::iter::once(self.pid).chain(members.into_iter().map(|member| member.pid)).collect()
+    }
+
+    /// What it wrote to its standard error, and to its output where that is no line protocol: the beginning and the
+    /// end, with control characters escaped. `None` if that is nothing.
     pub fn log(&self) -> Option<String> {
         let text = self.log.lock().unwrap_or_else(PoisonError::into_inner).text();
         (!text.trim().is_empty()).then_some(text)
     }
 
-    /// Waits for it to end by itself.
-    pub async fn ended_within(&mut self, patience: Duration) -> Option<Ending> {
-        timeout(patience, self.child.wait()).await.ok()?.ok().map(Ending::from)
+    /// How it ended, if it did.
+    pub fn ending(&self) -> Option<Ending> {
+        *self.ending.borrow()
     }
 
-    /// Stops it as the contract has it: end of input, then the manifest's signal, then SIGKILL to it and
-    /// to every process it started. What it still prints is dropped.
-    pub async fn stop(mut self) -> Stopped {
-        drop(self.stdin.take());
-        let mut ending = self.ended_while_drained().await;
-        let ignored_end_of_input = ending.is_none();
-        if ignored_end_of_input {
+    /// Waits for it to end by itself: for ever, if it never does.
+    pub async fn ended(&self) -> Ending {
+        let mut ending = self.ending.clone();
+        let seen = ending.wait_for(Option::is_some).await.ok().and_then(|seen| *seen);
+        match seen {
+            Some(ending) => ending,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn ended_within(&self, patience: Duration) -> Option<Ending> {
+        timeout(patience, self.ended()).await.ok()
+    }
+
+    /// Sends it the signal by which its manifest stops it.
+    pub fn ask_to_stop(&self) {
+        if self.ending().is_none() {
             tree::signal(self.pid, self.stop_signal.number());
+        }
+    }
+
+    /// Stops it as the contract has it: end of input where there is any, then the manifest's signal, then SIGKILL to
+    /// it and to every process it started. What it still prints is dropped.
+    pub async fn stop(mut self) -> Stopped {
+        let lines = self.stdin.take().is_some();
+        let mut ending = if lines { self.ended_while_drained().await } else { None };
+        let ignored_end_of_input = lines && ending.is_none();
+        if ending.is_none() {
+            self.ask_to_stop();
             ending = self.ended_while_drained().await;
         }
         let killed = ending.is_none();
@@ -204,19 +240,23 @@ impl Process {
 
     /// Waits for the end within the manifest's time, reading on, so that a full pipe holds nobody up.
     async fn ended_while_drained(&mut self) -> Option<Ending> {
-        let patience = self.stop_within;
-        let Self { child, stdout, .. } = self;
-        let ended = async {
+        let mut stdout = self.stdout.take();
+        let drained = async {
             let mut buffer = vec![0; 64 << 10];
-            let mut open = true;
-            loop {
-                tokio::select! {
-                    status = child.wait() => return status.ok().map(Ending::from),
-                    read = stdout.read(&mut buffer), if open => open = matches!(read, Ok(count) if count > 0),
-                }
+            while let Some(stdout) = &mut stdout
+                && matches!(stdout.read(&mut buffer).await, Ok(count) if count > 0)
+            {}
+            std::future::pending::<()>().await;
+        };
+        let ended = async {
+            tokio::select! {
+                ending = self.ended() => ending,
+                () = drained => std::future::pending().await,
             }
         };
-        timeout(patience, ended).await.ok().flatten()
+        let ending = timeout(self.stop_within, ended).await.ok();
+        self.stdout = stdout;
+        ending
     }
 
     /// Kills it and every process it started.
@@ -232,8 +272,10 @@ impl Process {
     async fn end_all(&mut self) -> Option<Ending> {
         let deadline = Instant::now() + GONE_WITHIN;
         let mut seen = Vec::new();
+        if self.ending().is_none() {
+            tree::signal(self.pid, Signal::KILL);
+        }
         tree::kill_group(self.pid);
-        let _ = self.child.start_kill();
         let ending = self.ended_within(GONE_WITHIN).await;
         loop {
             let members = tree::members(self.pid, &self.mark);
@@ -253,12 +295,19 @@ impl Process {
 impl Drop for Process {
     /// The last resort when a run is torn down: what [`Process::stop`] and [`Process::kill`] do with patience.
     fn drop(&mut self) {
-        if self.child.id().is_some() {
+        if self.ending().is_none() {
             tree::kill_group(self.pid);
         }
         for member in tree::members(self.pid, &self.mark) {
             tree::signal(member.pid, Signal::KILL);
             tree::reap(member.pid);
+        }
+        // What it still writes would stay behind in folders that are removed next.
+        for _ in 0..DYING_TURNS {
+            if !memory::is_alive(self.pid) {
+                break;
+            }
+            std::thread::sleep(DYING_TURN);
         }
         tree::forget(self.pid);
     }
@@ -284,9 +333,20 @@ fn new_mark() -> String {
     format!("{}-{}-{nanos:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-async fn keep_log(mut stderr: ChildStderr, log: Arc<Mutex<Log>>) {
+/// Waits for a process from now on, so that its end is known at once. Where this is given up, it is killed.
+fn watch_over(mut child: Child) -> watch::Receiver<Option<Ending>> {
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        if let Ok(status) = child.wait().await {
+            sender.send_replace(Some(Ending::from(status)));
+        }
+    });
+    receiver
+}
+
+async fn keep_log(mut stream: impl AsyncRead + Unpin, log: Arc<Mutex<Log>>) {
     let mut buffer = vec![0; 64 << 10];
-    while let Ok(count) = stderr.read(&mut buffer).await {
+    while let Ok(count) = stream.read(&mut buffer).await {
         if count == 0 {
             return;
         }

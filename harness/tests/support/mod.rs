@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::expect_used, reason = "in a test, a panic is the verdict")]
 
+pub(crate) mod agents;
+
 use std::sync::LazyLock;
 
 use iaspec_harness::format::Formats;

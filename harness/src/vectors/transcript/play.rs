@@ -66,6 +66,13 @@ pub struct Unbuildable {
     pub why: Obstacle,
 }
 
+impl Unbuildable {
+    /// A value at a place is not of its type.
+    pub fn unencodable(span: Span, reason: String) -> Self {
+        Self { span, why: Obstacle::Unencodable(reason) }
+    }
+}
+
 /// What is in the way of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
@@ -73,6 +80,18 @@ pub enum Obstacle {
     Missing(Missing),
     /// A value is not of its type.
     Unencodable(String),
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Obstacle::Missing(Missing::PlayedValue) => f.write_str("it has no value when played"),
+            Obstacle::Missing(Missing::Setting(name)) => write!(f, "the run has no setting {name:?}"),
+            Obstacle::Missing(Missing::Binding(name)) => write!(f, "nothing was bound to `{name}`"),
+            Obstacle::Missing(Missing::Repetition(why)) => write!(f, "it cannot be repeated: {why}"),
+            Obstacle::Unencodable(reason) => write!(f, "it cannot be encoded: {reason}"),
+        }
+    }
 }
 
 impl From<Unplayable> for Unbuildable {
@@ -126,7 +145,8 @@ impl Player<'_> {
         }
     }
 
-    fn fill_acknowledgement(&self, type_name: &str, value: &mut Json) {
+    /// Fills in what an acknowledgement does not say; leaves other types alone.
+    pub fn fill_acknowledgement(&self, type_name: &str, value: &mut Json) {
         let is_ack = self.formats.iter().any(|format| format.conversation.acknowledgement.value == type_name);
         let (true, Some(members)) = (is_ack, value.as_object_mut()) else { return };
         if !members.contains_key("encryption") {

@@ -148,6 +148,11 @@ impl Hex {
         Ok(Self { text: text.to_owned(), length })
     }
 
+    /// Some bytes in the notation.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { text: hex_text::encode(bytes), length: bytes.len() }
+    }
+
     /// How many bytes it stands for.
     pub fn len(&self) -> usize {
         self.length
@@ -207,14 +212,21 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
-/// Written out without blanks and repetitions; only where that takes more than 64 KiB of bytes, repetitions stay.
+/// Written out without blanks and repetitions; only where that takes more than 64 KiB of bytes, repetitions stay, each
+/// with a blank behind it, so that the digits of what follows are no part of its number.
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.length <= LARGEST_WRITTEN_OUT {
             return serializer.serialize_str(&hex_text::encode(&self.bytes()));
         }
-        let compact: String = self.text.split_whitespace().collect();
-        serializer.serialize_str(&compact.to_ascii_lowercase())
+        let mut compact = String::with_capacity(self.text.len());
+        for word in self.text.split_whitespace() {
+            compact.push_str(word);
+            if word.contains('*') {
+                compact.push(' ');
+            }
+        }
+        serializer.serialize_str(&compact.trim_end().to_ascii_lowercase())
     }
 }
 
@@ -250,6 +262,15 @@ mod tests {
         assert!(Hex::parse("00*0").unwrap_err().starts_with("a byte cannot be repeated 0 times"));
         assert!(Hex::parse("00*99999999999999999999999").unwrap_err().contains("number of repetitions"));
         assert!(Hex::parse("*3").unwrap_err().starts_with("`*` must follow a whole byte"));
+    }
+
+    #[test]
+    fn long_hex_is_written_as_it_can_be_read_again() {
+        let hex = Hex::parse("01 0A*70000 02 03 04*3 0500").unwrap();
+        let written = serde_json::to_string(&hex).unwrap();
+        assert_eq!(written, "\"010a*70000 020304*3 0500\"");
+        let again: Hex = serde_json::from_str(&written).unwrap();
+        assert!(again.bytes() == hex.bytes(), "what is written stands for the same bytes");
     }
 
     #[test]

@@ -1,0 +1,353 @@
+//! One connection of a played client: what was sent, what came and when.
+//!
+//! A task reads as bytes come, so that the time of each is known although the case looks at them later. It reads
+//! ahead by a bounded amount only: beyond that a client whose steps expect nothing does not read.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// How many bytes are read ahead of what the case looks at.
+const READ_AHEAD: usize = 256 << 10;
+
+/// How much is read at once, at least.
+const READ_SIZE: usize = 4 << 10;
+
+/// How many arrivals are told apart; later ones are taken together.
+const MOST_ARRIVALS: usize = 4096;
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// By a FIN.
+    Fin,
+    /// By an RST.
+    Rst,
+    /// By something else that the system reports.
+    Broken(String),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Fin => f.write_str("closed (FIN)"),
+            End::Rst => f.write_str("reset (RST)"),
+            End::Broken(error) => write!(f, "broken off ({error})"),
+        }
+    }
+}
+
+impl From<&io::Error> for End {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                End::Rst
+            }
+            _ => End::Broken(error.to_string()),
+        }
+    }
+}
+
+/// What came.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// How many bytes before those of `bytes` were looked at and dropped.
+    dropped: usize,
+    /// Up to where the case has looked, counted from the first byte of the connection.
+    taken: usize,
+    /// Up to which byte what had come when.
+    arrivals: Vec<(usize, Instant)>,
+    end: Option<(End, Instant)>,
+    /// How many bytes the case waits for.
+    wanted: usize,
+    /// Whether what was taken may be put back.
+    kept: bool,
+}
+
+impl Inbox {
+    /// The bytes that the case has not taken yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.taken - self.dropped..]
+    }
+
+    /// Takes bytes from the front.
+    pub(super) fn take(&mut self, count: usize) {
+        self.taken += count;
+    }
+
+    /// Up to where the case has looked; from now on nothing of what comes is forgotten.
+    pub(super) fn mark(&mut self) -> usize {
+        self.kept = true;
+        self.taken
+    }
+
+    /// Goes back to a place that [`Inbox::mark`] gave.
+    pub(super) fn go_back(&mut self, to: usize) {
+        self.taken = to;
+    }
+
+    /// When the first and the last of the bytes taken last came.
+    pub(super) fn arrival_of_last(&self, count: usize) -> (Option<Instant>, Option<Instant>) {
+        let when = |place: usize| {
+            let at = self.arrivals.partition_point(|(upto, _)| *upto <= place);
+            self.arrivals.get(at).map(|(_, when)| *when)
+        };
+        (when(self.taken.saturating_sub(count)), when(self.taken.saturating_sub(1)))
+    }
+
+    /// How and when the connection ended.
+    pub(super) fn end(&self) -> Option<(&End, Instant)> {
+        self.end.as_ref().map(|(end, when)| (end, *when))
+    }
+
+    fn total(&self) -> usize {
+        self.dropped + self.bytes.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.unread().len() >= READ_AHEAD.max(self.wanted)
+    }
+
+    fn arrived(&mut self, now: Instant) {
+        if self.arrivals.len() >= MOST_ARRIVALS {
+            self.arrivals.pop();
+        }
+        self.arrivals.push((self.total(), now));
+    }
+
+    fn ended(&mut self, end: End, now: Instant) {
+        self.end.get_or_insert((end, now));
+    }
+
+    /// Forgets what was taken, once that is worth the copying.
+    fn compact(&mut self) {
+        let done = self.taken - self.dropped;
+        if !self.kept && done >= READ_AHEAD && done * 2 > self.bytes.len() {
+            self.bytes.drain(..done);
+            self.dropped = self.taken;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inbox: Mutex<Inbox>,
+    /// Something came, or the connection ended.
+    arrived: Notify,
+    /// There is room for more.
+    room: Notify,
+}
+
+impl Shared {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of bytes that were to be sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// Just before the first was handed over.
+    pub(super) before: Instant,
+    /// Just after the last was.
+    pub(super) after: Instant,
+    /// How many were taken.
+    pub(super) count: usize,
+    /// Why the rest was not.
+    pub(super) failure: Option<SendFailure>,
+}
+
+/// Why bytes could not be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SendFailure {
+    /// The connection had ended.
+    Ended,
+    /// The peer took nothing for too long.
+    Stuck,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: Arc<TcpStream>,
+    shared: Arc<Shared>,
+    reader: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, `TimedOut` when it says nothing in time.
+    pub(super) async fn open(to: SocketAddr, from: Option<IpAddr>, within: Duration) -> io::Result<Self> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if let Some(from) = from {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        let late = || io::Error::from(io::ErrorKind::TimedOut);
+        let stream = timeout(within, socket.connect(to)).await.map_err(|_| late())??;
+        stream.set_nodelay(true)?;
+        let stream = Arc::new(stream);
+        let shared = Arc::new(Shared::default());
+        let reader = tokio::spawn(read(Arc::clone(&stream), Arc::clone(&shared)));
+        Ok(Self { stream, shared, reader })
+    }
+
+    /// What has come so far.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.shared.inbox()
+    }
+
+    /// Waits until a look at what came gives something; `None` when the deadline passes before.
+    pub(super) async fn watch<T>(
+        &self,
+        deadline: Instant,
+        mut look: impl FnMut(&mut Inbox) -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            let arrived = self.shared.arrived.notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            if let Some(found) = look(&mut self.inbox()) {
+                return Some(found);
+            }
+            if timeout_at(deadline, arrived).await.is_err() {
+                return look(&mut self.inbox());
+            }
+        }
+    }
+
+    /// Lets more come than is read ahead otherwise: as much as the case waits for.
+    pub(super) fn want(&self, count: usize) {
+        let mut inbox = self.inbox();
+        inbox.wanted = count;
+        inbox.compact();
+        if !inbox.is_full() {
+            self.shared.room.notify_one();
+        }
+    }
+
+    /// Sends bytes, all at once or so many a write with a pause between. Fails when the peer takes nothing for
+    /// `patience`.
+    pub(super) async fn send(
+        &self,
+        bytes: &[u8],
+        pace: Option<(usize, Duration)>,
+        patience: Duration,
+    ) -> Sent {
+        let before = Instant::now();
+        let (piece, pause) = pace.unwrap_or((bytes.len().max(1), Duration::ZERO));
+        let mut count = 0;
+        for (number, piece) in bytes.chunks(piece.max(1)).enumerate() {
+            if number > 0 && !pause.is_zero() {
+                sleep(pause).await;
+                if self.inbox().end().is_some() {
+                    return Sent { before, after: Instant::now(), count, failure: Some(SendFailure::Ended) };
+                }
+            }
+            if let Err((sent, failure)) = self.send_piece(piece, patience).await {
+                count += sent;
+                return Sent { before, after: Instant::now(), count, failure: Some(failure) };
+            }
+            count += piece.len();
+        }
+        Sent { before, after: Instant::now(), count, failure: None }
+    }
+
+    async fn send_piece(&self, piece: &[u8], patience: Duration) -> Result<(), (usize, SendFailure)> {
+        let mut sent = 0;
+        while sent < piece.len() {
+            match self.stream.try_write(&piece[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match timeout(patience, self.stream.writable()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return Err((sent, SendFailure::Ended)),
+                        Err(_) => return Err((sent, SendFailure::Stuck)),
+                    }
+                }
+                // How it ended the reader tells.
+                Err(_) => return Err((sent, SendFailure::Ended)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a FIN, and goes on reading.
+    pub(super) fn shut_down(&self) {
+        // It may have ended already.
+        let _ = rustix::net::shutdown(&*self.stream, rustix::net::Shutdown::Write);
+    }
+
+    /// Closes both directions.
+    pub(super) async fn close(self) {
+        self.shut_down();
+        self.dismantle().await;
+    }
+
+    /// Breaks it off: the peer gets an RST.
+    pub(super) async fn reset(self) {
+        let linger = rustix::net::sockopt::set_socket_linger(&*self.stream, Some(Duration::ZERO));
+        if linger.is_err() {
+            self.shut_down();
+        }
+        self.dismantle().await;
+    }
+
+    /// Drops both owners of the socket, so that it is closed when this returns.
+    async fn dismantle(mut self) {
+        self.reader.abort();
+        let _ = (&mut self.reader).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+async fn read(stream: Arc<TcpStream>, shared: Arc<Shared>) {
+    loop {
+        while shared.inbox().is_full() {
+            shared.room.notified().await;
+        }
+        if let Err(error) = stream.readable().await {
+            return finish(&shared, End::from(&error));
+        }
+        let mut inbox = shared.inbox();
+        let room = inbox.wanted.saturating_sub(inbox.unread().len()).clamp(READ_SIZE, READ_AHEAD);
+        if inbox.bytes.capacity() - inbox.bytes.len() < READ_SIZE {
+            inbox.bytes.reserve(room);
+        }
+        match stream.try_read_buf(&mut inbox.bytes) {
+            Ok(0) => {
+                drop(inbox);
+                return finish(&shared, End::Fin);
+            }
+            Ok(_) => {
+                inbox.arrived(Instant::now());
+                drop(inbox);
+                shared.arrived.notify_waiters();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                drop(inbox);
+                return finish(&shared, End::from(&error));
+            }
+        }
+    }
+}
+
+fn finish(shared: &Shared, end: End) {
+    shared.inbox().ended(end, Instant::now());
+    shared.arrived.notify_waiters();
+}

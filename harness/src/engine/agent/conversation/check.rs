@@ -1,0 +1,468 @@
+//! What the agent must do on a connection: send bytes and messages, be quiet, end it, each in its time.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::connection::{Connection, End, Inbox};
+use super::scope::Scope;
+use super::talk::{Moment, Talk};
+use super::{Conversation, Greeting, Mismatch, Outcome, Trouble};
+use crate::hex_text::amount;
+use crate::matching::{Bindings, Cut};
+use crate::terms::TimeSpan;
+use crate::vectors::transcript::data::{Data, Frame, WireItem};
+use crate::vectors::transcript::step::CloseKind;
+use crate::vectors::transcript::{Party, Step};
+use crate::verdict::clip;
+use crate::yaml::Spot;
+
+/// How long to wait for the rest of bytes that are already known to be wrong, so that a report shows them whole.
+const REST_OF_WRONG: Duration = Duration::from_millis(100);
+
+/// What a step waits for, and until when.
+pub(super) struct Watch<'w> {
+    pub(super) step: &'w Spot<Step>,
+    /// What is awaited, for reports.
+    pub(super) what: String,
+    /// By when it must have come.
+    pub(super) deadline: Instant,
+    /// From where the deadline counts.
+    pub(super) since: Instant,
+    /// Before this nothing of it may have come.
+    pub(super) not_before: Option<Instant>,
+}
+
+/// What waiting for some bytes came to.
+enum Waited {
+    /// So many are there.
+    Enough,
+    /// Those that are there cannot become the right ones.
+    Wrong,
+    /// The connection ended before.
+    Ended(End),
+}
+
+impl Conversation<'_> {
+    /// Checks a step of the agent.
+    pub(super) async fn check(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
+        let found = self.talk(name).and_then(|talk| Some((talk.connection()?, talk)));
+        let Some((connection, talk)) = found else {
+            return Err(Trouble::CannotRun(format!(
+                "{}: there is no connection `{name}` on which something could come",
+                self.place(step.span)
+            )));
+        };
+        let reference = self.reference(step, Some(&talk), scope);
+        let within = step.within.as_ref().map_or(self.background.patience, |within| within.0);
+        let mut watch = Watch {
+            step,
+            what: String::new(),
+            deadline: reference.after + within,
+            since: reference.after,
+            not_before: step.not_before.as_ref().map(|time| reference.before + time.0),
+        };
+        let mut moment = Moment::at(Instant::now());
+        if let Some(quiet) = &step.quiet {
+            moment = self.quiet(step, &connection, reference.after + quiet.lasts.0).await?;
+        }
+        if let Some(data) = &step.bytes {
+            watch.what = "bytes".to_owned();
+            moment = self.bytes(&watch, data, &connection, &talk, scope).await?;
+        }
+        let frames = step.frames.iter().flat_map(|frames| &frames.value);
+        for (place, frame) in frames.enumerate() {
+            watch.what = format!("message {}", place + 1);
+            moment = self.message(&watch, frame, &connection, &talk, scope).await?;
+        }
+        for item in step.wire.iter().flat_map(|wire| &wire.0) {
+            let WireItem::Hex(hex) = &item.value else { continue };
+            watch.what = "raw bytes".to_owned();
+            moment = self.exactly(&watch, &hex.bytes(), None, &connection).await?;
+        }
+        if let Some(closes) = &step.closes {
+            moment = self.end(step, closes.how, reference, &connection, &talk).await?;
+        }
+        self.ended_step(step, Some(&talk), moment, scope);
+        Ok(())
+    }
+
+    /// Sees to it that nothing comes until a time.
+    async fn quiet(
+        &self,
+        step: &Spot<Step>,
+        connection: &Connection,
+        until: Instant,
+    ) -> Result<Moment, Trouble> {
+        let broken = connection
+            .watch(until, |inbox| {
+                if !inbox.unread().is_empty() {
+                    return Some(("bytes came", came(inbox)));
+                }
+                inbox.end().map(|(end, _)| ("the connection ended", format!("the connection was {end}")))
+            })
+            .await;
+        match broken {
+            None => Ok(Moment::at(Instant::now())),
+            Some((what, actual)) => {
+                let lasts =
+                    step.quiet.as_ref().map_or(String::new(), |quiet| format!(" for {}", quiet.lasts));
+                let summary = format!("{what} where nothing may");
+                Err(self.stumble(step, "quiet", Mismatch::words(summary, format!("nothing{lasts}"), actual)))
+            }
+        }
+    }
+
+    /// Checks handshake bytes: the acknowledgement.
+    async fn bytes(
+        &self,
+        watch: &Watch<'_>,
+        data: &Data,
+        connection: &Connection,
+        talk: &Talk,
+        scope: &Scope<'_>,
+    ) -> Result<Moment, Trouble> {
+        let (exact, length) = self.with_matching(scope, |matching| {
+            let exact = matching.exact(data).map_err(|error| self.unbuildable(&error))?;
+            let length = matching.length(data).map_err(|error| self.unbuildable(&error))?;
+            Ok((exact, length))
+        })?;
+        let hint = self.acknowledgement_type();
+        if let Some(exact) = exact {
+            let moment = self.exactly(watch, &exact, hint, connection).await?;
+            self.note_acknowledgement(&exact, talk);
+            return Ok(moment);
+        }
+        let waited = self.wait(watch, connection, length, None).await?;
+        let came = self.taken(connection, length);
+        let judged = self.with_matching(scope, |matching| matching.data(data, &came, hint));
+        match (waited, judged) {
+            (Waited::Ended(end), _) => {
+                Err(self.stumble(watch.step, &watch.what, self.cut_off(&end, &came, length, scope, data)))
+            }
+            (_, Err(mismatch)) => Err(self.stumble(watch.step, &watch.what, *mismatch)),
+            (_, Ok(bindings)) => {
+                bind_all(bindings, scope);
+                self.note_acknowledgement(&came, talk);
+                self.arrived(watch, connection, length)
+            }
+        }
+    }
+
+    /// The mismatch of bytes that were cut off by the end of the connection.
+    fn cut_off(&self, end: &End, came: &[u8], length: usize, scope: &Scope<'_>, data: &Data) -> Mismatch {
+        let summary = format!("the connection was {end} instead");
+        let actual = if came.is_empty() { "nothing".to_owned() } else { amount(came.len()) };
+        let bytes = if came.is_empty() {
+            None
+        } else {
+            let hint = self.acknowledgement_type();
+            self.with_matching(scope, |matching| matching.data(data, came, hint).err()?.bytes)
+        };
+        Mismatch { bytes, ..Mismatch::words(summary, amount(length), actual) }
+    }
+
+    fn note_acknowledgement(&self, bytes: &[u8], talk: &Talk) {
+        let Some(type_name) = self.acknowledgement_type() else { return };
+        let decoded = self.formats().decode(type_name, bytes, None);
+        let value =
+            decoded.ok().and_then(|decoded| i32::try_from(decoded.value.get("value")?.as_i64()?).ok());
+        if let Some(value) = value {
+            talk.acknowledged(value, self.oldest_version());
+            *self.greeting.borrow_mut() = Some(Greeting { from: talk.from, bytes: talk.handshake() });
+        }
+    }
+
+    /// Checks one message.
+    pub(super) async fn message(
+        &self,
+        watch: &Watch<'_>,
+        frame: &Spot<Frame>,
+        connection: &Connection,
+        talk: &Talk,
+        scope: &Scope<'_>,
+    ) -> Result<Moment, Trouble> {
+        let framing = self.framing(Party::Agent, talk)?;
+        let exact = self.with_matching(scope, |matching| matching.exact_frame(frame, framing));
+        if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
+            return self.exactly_message(watch, &exact, framing, connection, scope).await;
+        }
+        let header = self.with_matching(scope, |matching| matching.header_size(framing));
+        let mut wanted = header;
+        loop {
+            let waited = self.wait(watch, connection, wanted, None).await?;
+            let unread = connection.inbox().unread().to_vec();
+            let cut = self.with_matching(scope, |matching| matching.cut(&unread, framing));
+            match (cut, waited) {
+                (Cut::Whole(length), _) => {
+                    let came = self.taken(connection, length);
+                    let judged = self.with_matching(scope, |matching| matching.frame(frame, framing, &came));
+                    let mismatched =
+                        |mismatch: Box<Mismatch>| self.stumble(watch.step, &watch.what, *mismatch);
+                    bind_all(judged.map_err(mismatched)?, scope);
+                    return self.arrived(watch, connection, length);
+                }
+                (Cut::BadLength(length), _) => {
+                    let summary = "field `length` is no length of a message";
+                    let mismatch = Mismatch::words(summary, "0 or more, 1 GiB at most", length.to_string());
+                    return Err(self.stumble(watch.step, &watch.what, mismatch));
+                }
+                (Cut::Incomplete, Waited::Ended(end)) => {
+                    let summary = format!("the connection was {end} instead");
+                    let actual = if unread.is_empty() { "nothing".to_owned() } else { amount(unread.len()) };
+                    let mismatch = Mismatch::words(summary, "a whole message", actual);
+                    return Err(self.stumble(watch.step, &watch.what, mismatch));
+                }
+                (Cut::Incomplete, _) => {
+                    let length = unread.first_chunk::<4>().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+                    wanted = header + usize::try_from(length).unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    async fn exactly_message(
+        &self,
+        watch: &Watch<'_>,
+        expected: &[u8],
+        framing: crate::vectors::transcript::play::Framing<'_>,
+        connection: &Connection,
+        scope: &Scope<'_>,
+    ) -> Result<Moment, Trouble> {
+        match self.wait_exactly(watch, connection, expected).await? {
+            Ok(()) => self.arrived(watch, connection, expected.len()),
+            Err((ended, came)) => {
+                let mut mismatch = self
+                    .with_matching(scope, |matching| matching.frame_differs(framing, expected, &came, None));
+                describe_end(&mut mismatch, ended.as_ref(), &came);
+                Err(self.stumble(watch.step, &watch.what, *mismatch))
+            }
+        }
+    }
+
+    /// Checks bytes that can only be these.
+    async fn exactly(
+        &self,
+        watch: &Watch<'_>,
+        expected: &[u8],
+        hint: Option<&str>,
+        connection: &Connection,
+    ) -> Result<Moment, Trouble> {
+        match self.wait_exactly(watch, connection, expected).await? {
+            Ok(()) => self.arrived(watch, connection, expected.len()),
+            Err((ended, came)) => {
+                let scope = Scope::default();
+                let mut mismatch =
+                    self.with_matching(&scope, |matching| matching.bytes_differ(hint, expected, &came));
+                describe_end(&mut mismatch, ended.as_ref(), &came);
+                Err(self.stumble(watch.step, &watch.what, *mismatch))
+            }
+        }
+    }
+
+    /// Waits for bytes and takes them; gives back those that came instead, with the end of the connection if that
+    /// was the reason.
+    async fn wait_exactly(
+        &self,
+        watch: &Watch<'_>,
+        connection: &Connection,
+        expected: &[u8],
+    ) -> Result<Result<(), (Option<End>, Vec<u8>)>, Trouble> {
+        let waited = self.wait(watch, connection, expected.len(), Some(expected)).await?;
+        if let Waited::Wrong = waited {
+            // The report shall show more than the first wrong byte.
+            connection.want(expected.len());
+            let deadline = Instant::now() + REST_OF_WRONG;
+            connection.watch(deadline, |inbox| (inbox.unread().len() >= expected.len()).then_some(())).await;
+        }
+        let came = self.taken(connection, expected.len());
+        Ok(match waited {
+            _ if came == expected => Ok(()),
+            Waited::Ended(end) => Err((Some(end), came)),
+            Waited::Enough | Waited::Wrong => Err((None, came)),
+        })
+    }
+
+    /// Waits until so many bytes are there, or until it is clear that the right ones never will be.
+    async fn wait(
+        &self,
+        watch: &Watch<'_>,
+        connection: &Connection,
+        length: usize,
+        exact: Option<&[u8]>,
+    ) -> Result<Waited, Trouble> {
+        connection.want(length);
+        let found = connection
+            .watch(watch.deadline, |inbox| {
+                let unread = inbox.unread();
+                let common = unread.len().min(length);
+                if exact.is_some_and(|exact| unread[..common] != exact[..common]) {
+                    return Some(Waited::Wrong);
+                }
+                if common == length {
+                    return Some(Waited::Enough);
+                }
+                inbox.end().map(|(end, _)| Waited::Ended(end.clone()))
+            })
+            .await;
+        found.ok_or_else(|| {
+            let within = TimeSpan(rounded(watch.deadline.saturating_duration_since(watch.since)));
+            let inbox = connection.inbox();
+            let actual = match inbox.unread() {
+                [] => format!("nothing within {within}"),
+                some => format!(
+                    "{} within {within}: {}",
+                    amount(some.len()),
+                    crate::hex_text::encode(&some[..some.len().min(16)])
+                ),
+            };
+            let mismatch = Mismatch::words("what was awaited did not come in time", amount(length), actual);
+            self.too_late(watch.step, &watch.what, mismatch)
+        })
+    }
+
+    fn taken(&self, connection: &Connection, length: usize) -> Vec<u8> {
+        let mut inbox = connection.inbox();
+        let length = length.min(inbox.unread().len());
+        let came = inbox.unread()[..length].to_vec();
+        inbox.take(length);
+        came
+    }
+
+    /// When the bytes just taken came, which must have been in time.
+    fn arrived(&self, watch: &Watch<'_>, connection: &Connection, length: usize) -> Result<Moment, Trouble> {
+        let inbox = connection.inbox();
+        let (first, last) = inbox.arrival_of_last(length);
+        drop(inbox);
+        let now = Instant::now();
+        let (first, last) = (first.unwrap_or(now), last.unwrap_or(now));
+        self.in_time(watch, first, last)?;
+        Ok(Moment::at(last))
+    }
+
+    fn in_time(&self, watch: &Watch<'_>, first: Instant, last: Instant) -> Result<(), Trouble> {
+        if let Some(not_before) = watch.not_before
+            && first < not_before
+        {
+            let early = TimeSpan(rounded(not_before - first));
+            let expected = format!("not before {}", after(watch.since, not_before));
+            let actual = format!("after {}, {early} too early", after(watch.since, first));
+            return Err(self.stumble(
+                watch.step,
+                &watch.what,
+                Mismatch::words("it came too early", expected, actual),
+            ));
+        }
+        if last > watch.deadline {
+            let expected = format!("within {}", after(watch.since, watch.deadline));
+            let actual = format!("after {}", after(watch.since, last));
+            return Err(self.too_late(
+                watch.step,
+                &watch.what,
+                Mismatch::words("it came too late", expected, actual),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the connection.
+    async fn end(
+        &self,
+        step: &Spot<Step>,
+        how: CloseKind,
+        reference: Moment,
+        connection: &Connection,
+        talk: &Rc<Talk>,
+    ) -> Result<Moment, Trouble> {
+        let (not_before, within) = step.end_times();
+        let watch = Watch {
+            step,
+            what: "closes".to_owned(),
+            deadline: reference.after + within.map_or(self.background.patience, |within| within.0),
+            since: reference.after,
+            not_before: not_before.map(|time| reference.before + time.0),
+        };
+        connection.want(0);
+        let found = connection
+            .watch(watch.deadline, |inbox| {
+                if !inbox.unread().is_empty() {
+                    return Some(Err(came(inbox)));
+                }
+                inbox.end().map(|(end, when)| Ok((end.clone(), when)))
+            })
+            .await;
+        let mismatch = match found {
+            Some(Ok((end, when))) => {
+                self.ended(talk);
+                if !is(how, &end) {
+                    let actual = format!("the connection was {end}");
+                    let mismatch = Mismatch::words("the connection ended in another way", kind(how), actual);
+                    return Err(self.stumble(step, &watch.what, mismatch));
+                }
+                return self.in_time(&watch, when, when).map(|()| Moment::at(when));
+            }
+            Some(Err(actual)) => {
+                let mismatch =
+                    Mismatch::words("bytes came before the end", "the end, and nothing before", actual);
+                return Err(self.stumble(step, &watch.what, mismatch));
+            }
+            None => {
+                let within = after(watch.since, watch.deadline);
+                let actual = format!("still open after {within}");
+                Mismatch::words("the connection did not end", format!("its end within {within}"), actual)
+            }
+        };
+        Err(self.too_late(step, &watch.what, mismatch))
+    }
+}
+
+/// Says of a mismatch that the connection ended.
+fn describe_end(mismatch: &mut Mismatch, ended: Option<&End>, came: &[u8]) {
+    if let Some(end) = ended {
+        mismatch.summary = format!("the connection was {end} instead");
+        if came.is_empty() {
+            mismatch.actual = "nothing".to_owned();
+            mismatch.bytes = None;
+        }
+    }
+}
+
+fn bind_all(bindings: Bindings, scope: &Scope<'_>) {
+    for (name, value) in bindings {
+        scope.bind(name, value);
+    }
+}
+
+/// What has come, for reports.
+pub(super) fn came(inbox: &Inbox) -> String {
+    let unread = inbox.unread();
+    let start = crate::hex_text::encode(&unread[..unread.len().min(32)]);
+    let more = if unread.len() > 32 { "…" } else { "" };
+    clip(&format!("{}: {start}{more}", amount(unread.len())))
+}
+
+fn is(wanted: CloseKind, end: &End) -> bool {
+    match wanted {
+        CloseKind::Any => true,
+        CloseKind::Fin => *end == End::Fin,
+        CloseKind::Rst => *end == End::Rst,
+    }
+}
+
+fn kind(how: CloseKind) -> &'static str {
+    match how {
+        CloseKind::Any => "any end",
+        CloseKind::Fin => "a FIN",
+        CloseKind::Rst => "an RST",
+    }
+}
+
+/// A span of time for people: whole milliseconds.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn after(since: Instant, when: Instant) -> TimeSpan {
+    TimeSpan(rounded(when.saturating_duration_since(since)))
+}

@@ -1,0 +1,140 @@
+//! The end of a case: every open connection gets a request that must be answered next, and nothing is left over.
+
+use std::rc::Rc;
+
+use super::super::connection::Connection;
+use super::check::{Watch, came};
+use super::scope::Scope;
+use super::talk::{Moment, Phase, Talk};
+use super::{Conversation, Mismatch, Outcome};
+use crate::hex_text::amount;
+use crate::subject::manifest::{Launch, Setting};
+use crate::terms::Target;
+use crate::vectors::transcript::data::{Data, Frame, FrameFields, Item};
+use crate::vectors::transcript::scalars::Hex;
+use crate::vectors::transcript::value::{SettingName, Symbol, Value};
+use crate::vectors::transcript::{Party, Step};
+use crate::yaml::{Span, Spot};
+
+/// The products whose root paths can be asked for, with their agent types.
+const PRODUCTS: [(Target, u8, SettingName); 3] = [
+    (Target::Otter, 1, SettingName::OtterRoot),
+    (Target::Buildmaster, 2, SettingName::BuildmasterRoot),
+    (Target::Hedgehog, 3, SettingName::HedgehogRoot),
+];
+
+/// The command of Get Agent Root Path (MTA-3).
+const GET_ROOT_PATH: i32 = 3;
+
+impl Conversation<'_> {
+    /// Asks on every open connection, then looks for what nobody asked for.
+    pub(super) async fn fence(&self) -> Outcome {
+        let talks = self.all_talks();
+        let mut asked = Vec::new();
+        for (name, talk) in &talks {
+            let Some(connection) = talk.connection() else { continue };
+            let open = talk.phase.get() == Phase::Open && talk.is_between_messages();
+            if open {
+                self.ask(talk, &connection).await?;
+                asked.push((name, talk, connection));
+            } else {
+                self.nothing_left(name, talk, &connection)?;
+            }
+        }
+        for (name, talk, connection) in asked {
+            self.answered(name, talk, &connection).await?;
+            self.nothing_left(name, talk, &connection)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the request. Whether the connection still takes it the answer tells.
+    async fn ask(&self, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
+        let (_, agent_type, _) = self.product();
+        let request = FrameFields {
+            target: None,
+            command: literal(GET_ROOT_PATH.into()),
+            data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
+            length: None,
+        };
+        let framing = self.framing(Party::Client, talk)?;
+        let bytes = self
+            .with_matching(&Scope::default(), |matching| {
+                matching.player.frame_fields(&request, Span::default(), framing)
+            })
+            .map_err(|error| self.unbuildable(&error))?;
+        let sent = connection.send(&bytes, None, self.background.patience).await;
+        talk.last.set(Moment { before: sent.before, after: sent.after });
+        Ok(())
+    }
+
+    /// The root path that a fence asks for: that of the first product that the subject serves.
+    fn product(&self) -> (Target, u8, SettingName) {
+        let targets = &self.background.manifest.supports.targets;
+        PRODUCTS.into_iter().find(|(target, ..)| targets.contains(target)).unwrap_or(PRODUCTS[0])
+    }
+
+    /// Whether the harness knows the root paths of the subject.
+    fn knows_root(&self, name: SettingName) -> bool {
+        let manifest = self.background.manifest;
+        match manifest.launch {
+            Launch::Command(_) => manifest.supports.settings.contains(&Setting::RootPaths),
+            Launch::Address { .. } => super::super::settings::known(&self.values.borrow(), name).is_some(),
+        }
+    }
+
+    async fn answered(&self, name: &str, talk: &Talk, connection: &Connection) -> Outcome {
+        let (_, _, root) = self.product();
+        let path = match self.knows_root(root) {
+            true => Symbol::Setting(spot(root)),
+            false => Symbol::Any { play: None },
+        };
+        let path = Item::Typed { type_name: spot("root_path".to_owned()), value: spot(Value::Symbol(path)) };
+        let answer = spot(Frame::Fields(Box::new(FrameFields {
+            target: None,
+            command: literal(GET_ROOT_PATH.into()),
+            data: Some(spot(Data(vec![spot(path)]))),
+            length: None,
+        })));
+        let since = talk.last.get().after;
+        let step = self.fence_step(name);
+        let watch = Watch {
+            step: &step,
+            what: "the request at the end, which must be answered next".to_owned(),
+            deadline: since + self.background.patience,
+            since,
+            not_before: None,
+        };
+        self.message(&watch, &answer, connection, talk, &Scope::default()).await.map(|_| ())
+    }
+
+    fn nothing_left(&self, name: &str, talk: &Talk, connection: &Connection) -> Outcome {
+        if talk.phase.get() == Phase::Ended {
+            return Ok(());
+        }
+        let inbox = connection.inbox();
+        if inbox.unread().is_empty() {
+            return Ok(());
+        }
+        let actual = came(&inbox);
+        let summary = format!("{} left over at the end of the case", amount(inbox.unread().len()));
+        drop(inbox);
+        let step = self.fence_step(name);
+        Err(self.stumble(&step, "at the end", Mismatch::words(summary, "nothing more", actual)))
+    }
+
+    /// A step that stands for the end of the case, on a connection.
+    fn fence_step(&self, name: &str) -> Spot<Step> {
+        let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
+        let agent = crate::vectors::transcript::scalars::Name(name.to_owned());
+        Spot { span, value: Step { agent: Some(spot(agent)), ..Step::default() } }
+    }
+}
+
+fn spot<T>(value: T) -> Spot<T> {
+    Spot { span: Span::default(), value }
+}
+
+fn literal(value: serde_json::Value) -> Spot<Value> {
+    spot(Value::Literal(value))
+}

@@ -1,0 +1,309 @@
+//! One conversation with an agent: plays the client's steps, checks the agent's, and looks at the world around.
+//!
+//! [`run`] takes a case from its first step to the fence at its end. What the agent did wrong comes back as a
+//! [`Stumble`]; what kept the harness from finding out as [`Trouble::CannotRun`].
+
+mod check;
+mod fence;
+mod flow;
+mod play;
+mod scope;
+mod talk;
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::scope::{Knowledge, Scope};
+use self::talk::{Moment, Phase, Talk};
+use super::running::Agent;
+use super::settings::Asked;
+use crate::clauses::Tier;
+use crate::format::Formats;
+use crate::matching::{Matching, Mismatch};
+use crate::subject::Manifest;
+use crate::subject::placeholders::Values;
+use crate::vectors::transcript::play::{AckDefaults, Framing, Player, Unbuildable};
+use crate::vectors::transcript::step::{Kind, Part};
+use crate::vectors::transcript::{Party, Step};
+use crate::vectors::{Corpus, TranscriptCase};
+use crate::verdict::Problem;
+use crate::yaml::{Span, Spot};
+
+/// What all conversations with a subject have in common.
+pub(super) struct Background<'a> {
+    pub(super) corpus: &'a Corpus,
+    pub(super) manifest: &'a Manifest,
+    /// How long a subject that owes bytes may be silent where no step says it.
+    pub(super) patience: Duration,
+    /// What acknowledgements hold where no step says it.
+    pub(super) ack: AckDefaults,
+    /// Whether responses may carry any command.
+    pub(super) any_command: bool,
+}
+
+/// The agent of a conversation.
+pub(super) enum Counterpart<'a> {
+    /// It has others, too.
+    Shared(&'a Agent<'a>),
+    /// The case may stop it and start it again; `None` while it is not started.
+    Own(RefCell<Option<Box<Agent<'a>>>>),
+}
+
+/// A step that the subject failed.
+#[derive(Clone, Debug)]
+pub(super) struct Stumble {
+    /// What a failure of the step weighs.
+    pub(super) tier: Tier,
+    /// What went wrong.
+    pub(super) problem: Problem,
+    /// Whether it was only that something came too late: a slow harness may have been the reason.
+    pub(super) late: bool,
+}
+
+/// Why a conversation did not come to its end.
+#[derive(Clone, Debug)]
+pub(super) enum Trouble {
+    /// The subject failed a step.
+    Stumble(Box<Stumble>),
+    /// The harness could not do its part.
+    CannotRun(String),
+}
+
+/// How a conversation went.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// What went wrong, if anything did.
+    pub(super) trouble: Option<Trouble>,
+    /// Whether a connection ended before the case did.
+    pub(super) saw_end: bool,
+    /// The last handshake that was acknowledged.
+    pub(super) greeting: Option<Greeting>,
+}
+
+/// A handshake that a subject acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Greeting {
+    /// From where.
+    pub(super) from: Option<IpAddr>,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Runs a case. Gives back the subject that the case was in charge of, as it left it.
+pub(super) async fn run<'a>(
+    background: &'a Background<'a>,
+    case: &'a TranscriptCase,
+    asked: &'a Asked,
+    counterpart: Counterpart<'a>,
+) -> (Course, Option<Box<Agent<'a>>>) {
+    let values = match &counterpart {
+        Counterpart::Shared(agent) => agent.values.clone(),
+        Counterpart::Own(agent) => {
+            agent.borrow().as_ref().map(|agent| agent.values.clone()).unwrap_or_default()
+        }
+    };
+    let conversation = Conversation {
+        background,
+        case,
+        asked,
+        counterpart,
+        values: RefCell::new(values),
+        talks: RefCell::default(),
+        memory_at_start: Cell::new(0),
+        saw_end: Cell::new(false),
+        greeting: RefCell::new(None),
+    };
+    conversation.memory_at_start.set(conversation.peak_memory());
+    let scope = Scope::default();
+    let mut outcome = conversation.steps(case.steps(), &scope).await;
+    if outcome.is_ok() {
+        outcome = conversation.fence().await;
+    }
+    let course = Course {
+        trouble: outcome.err(),
+        saw_end: conversation.saw_end.get(),
+        greeting: conversation.greeting.take(),
+    };
+    match conversation.counterpart {
+        Counterpart::Shared(_) => (course, None),
+        Counterpart::Own(agent) => (course, agent.into_inner()),
+    }
+}
+
+/// A conversation under way.
+struct Conversation<'a> {
+    background: &'a Background<'a>,
+    case: &'a TranscriptCase,
+    asked: &'a Asked,
+    counterpart: Counterpart<'a>,
+    /// The settings of the subject as it was last started.
+    values: RefCell<Values>,
+    talks: RefCell<BTreeMap<String, Rc<Talk>>>,
+    memory_at_start: Cell<u64>,
+    saw_end: Cell<bool>,
+    greeting: RefCell<Option<Greeting>>,
+}
+
+type Outcome = Result<(), Trouble>;
+
+impl Conversation<'_> {
+    async fn steps(&self, steps: &[Spot<Step>], scope: &Scope<'_>) -> Outcome {
+        for step in steps {
+            self.step(step, scope).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&self, step: &Spot<Step>, scope: &Scope<'_>) -> Outcome {
+        let part = step.part(Party::Agent);
+        match step.kind() {
+            Some(Kind::Actor(_, name)) => match part {
+                Part::Plays => self.play(step, &scope.connection(&name.value.0), scope).await,
+                Part::Checks => self.check(step, &scope.connection(&name.value.0), scope).await,
+                Part::Skips | Part::Inside => Ok(()),
+            },
+            Some(Kind::Parallel(branches)) => self.parallel(branches, scope).await,
+            Some(Kind::Either(branches)) => self.either(step, branches, scope).await,
+            Some(Kind::Each(each)) => self.each(each, scope).await,
+            Some(Kind::Distinct(names)) => self.distinct(step, names, scope),
+            Some(Kind::Subject(subject)) => self.subject(step, subject).await,
+            Some(Kind::Process(process)) => self.process(step, process, scope).await,
+            Some(Kind::Files(files)) => self.files(step, files),
+            Some(Kind::Memory(memory)) => self.memory(step, memory),
+            // Results are those of clients; segments belong to product hosts, whose cases are skipped.
+            Some(Kind::Result(_) | Kind::Segments(_)) | None => Ok(()),
+        }
+    }
+
+    fn formats(&self) -> &Formats {
+        &self.background.corpus.formats
+    }
+
+    fn talk(&self, name: &str) -> Option<Rc<Talk>> {
+        self.talks.borrow().get(name).cloned()
+    }
+
+    /// All connections, in the order of their names.
+    fn all_talks(&self) -> Vec<(String, Rc<Talk>)> {
+        self.talks.borrow().iter().map(|(name, talk)| (name.clone(), Rc::clone(talk))).collect()
+    }
+
+    /// Calls a function with what compares bytes, in a scope.
+    fn with_matching<T>(&self, scope: &Scope<'_>, call: impl FnOnce(Matching<'_>) -> T) -> T {
+        let values = self.values.borrow();
+        let knowledge = Knowledge { values: &values, scope };
+        let player = Player { formats: self.formats(), known: &knowledge, ack: &self.background.ack };
+        call(Matching { player, any_command: self.background.any_command })
+    }
+
+    /// The framing in which a party sends on a connection. Before the acknowledgement it is that of the highest
+    /// version offered.
+    fn framing(&self, party: Party, talk: &Talk) -> Result<Framing<'_>, Trouble> {
+        self.framing_behind(party, talk, &[])
+    }
+
+    /// The framing in which a party sends behind some bytes, which may be those of the handshake.
+    fn framing_behind(&self, party: Party, talk: &Talk, bytes: &[u8]) -> Result<Framing<'_>, Trouble> {
+        let oldest = self.oldest_version();
+        let offered = || talk.offered_with(bytes).map(|(min, max)| if max < oldest { min } else { max });
+        let version = talk.version.get().or_else(offered).unwrap_or_else(|| self.oldest_version());
+        Framing::new(self.formats(), party, version)
+            .ok_or_else(|| Trouble::CannotRun("the corpus describes no protocol version".to_owned()))
+    }
+
+    fn oldest_version(&self) -> i32 {
+        self.formats().iter().next().map_or(0, |format| format.protocol.value)
+    }
+
+    /// The type of acknowledgements.
+    fn acknowledgement_type(&self) -> Option<&str> {
+        self.formats().iter().last().map(|format| format.conversation.acknowledgement.value.as_str())
+    }
+
+    /// From where the times of a step count.
+    fn reference(&self, step: &Step, talk: Option<&Talk>, scope: &Scope<'_>) -> Moment {
+        let since = step.since.as_ref().and_then(|name| scope.labelled(&name.value.0));
+        since.or_else(|| talk.map(|talk| talk.last.get())).unwrap_or_else(|| Moment::at(Instant::now()))
+    }
+
+    /// Notes the end of a step.
+    fn ended_step(&self, step: &Step, talk: Option<&Talk>, moment: Moment, scope: &Scope<'_>) {
+        if let Some(talk) = talk {
+            talk.last.set(moment);
+        }
+        if let Some(label) = &step.label {
+            scope.label(&label.value.0, moment);
+        }
+    }
+
+    /// Notes that a connection ended, by whomever.
+    fn ended(&self, talk: &Talk) {
+        talk.phase.set(Phase::Ended);
+        self.saw_end.set(true);
+    }
+
+    /// Calls a function with the subject, if it was started.
+    fn with_agent<T>(&self, call: impl FnOnce(&Agent<'_>) -> T) -> Option<T> {
+        match &self.counterpart {
+            Counterpart::Shared(agent) => Some(call(agent)),
+            Counterpart::Own(agent) => agent.borrow().as_deref().map(call),
+        }
+    }
+
+    /// The address from which connections come where no step says another one.
+    fn usual_source(&self) -> Option<IpAddr> {
+        self.asked.allowed_address()
+    }
+
+    fn place(&self, span: Span) -> String {
+        let (line, _) = self.case.source.line_column(span.start);
+        format!("{}:{line}", self.case.source.name)
+    }
+
+    /// What a step is called in reports.
+    fn label(&self, step: &Spot<Step>, what: &str) -> String {
+        let kind = step.kind().map_or_else(|| "step".to_owned(), |kind| kind.to_string());
+        let name = match step.kind() {
+            Some(Kind::Actor(_, name)) => format!(" {}", name.value),
+            _ => String::new(),
+        };
+        let what = if what.is_empty() { String::new() } else { format!(", {what}") };
+        format!("{kind}{name}{what} ({})", self.place(step.span))
+    }
+
+    fn stumble(&self, step: &Spot<Step>, what: &str, mismatch: Mismatch) -> Trouble {
+        self.fell(step, what, mismatch, false)
+    }
+
+    fn too_late(&self, step: &Spot<Step>, what: &str, mismatch: Mismatch) -> Trouble {
+        self.fell(step, what, mismatch, true)
+    }
+
+    fn fell(&self, step: &Spot<Step>, what: &str, mismatch: Mismatch, late: bool) -> Trouble {
+        let tier = self.case.step_tier(step, &self.background.corpus.clauses);
+        Trouble::Stumble(Box::new(Stumble { tier, problem: mismatch.problem(self.label(step, what)), late }))
+    }
+
+    /// The harness cannot make bytes that it was to send or expect: a mistake in the vector.
+    fn unbuildable(&self, error: &Unbuildable) -> Trouble {
+        Trouble::CannotRun(format!("{}: {}", self.place(error.span), error.why))
+    }
+}
+
+impl Mismatch {
+    /// Nothing but words.
+    fn words(summary: impl Into<String>, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        Self { summary: summary.into(), expected: expected.into(), actual: actual.into(), bytes: None }
+    }
+
+    fn problem(self, step: String) -> Problem {
+        let Self { summary, expected, actual, bytes } = self;
+        Problem { step, summary, expected, actual, bytes }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the harness does itself: the client's side of a conversation.
+
+use std::io;
+use std::rc::Rc;
+
+use tokio::time::sleep_until;
+
+use super::super::connection::{Connection, SendFailure};
+use super::scope::Scope;
+use super::talk::{Moment, Phase, Talk};
+use super::{Conversation, Mismatch, Outcome, Trouble};
+use crate::hex_text::amount;
+use crate::matching::Matching;
+use crate::terms::TimeSpan;
+use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::op::Op;
+use crate::vectors::transcript::play::{Framing, Unbuildable};
+use crate::vectors::transcript::step::CloseKind;
+use crate::vectors::transcript::{Party, Step};
+use crate::yaml::Spot;
+
+impl Conversation<'_> {
+    /// Plays a step of the client.
+    pub(super) async fn play(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
+        let talk = match self.talk(name) {
+            Some(talk) => talk,
+            None => self.connect(step, name).await?,
+        };
+        let reference = self.reference(step, Some(&talk), scope);
+        if let Some(not_before) = &step.not_before {
+            sleep_until(reference.after + not_before.0).await;
+        }
+        if let Some(quiet) = &step.quiet {
+            sleep_until(reference.after + quiet.lasts.0).await;
+        }
+        let mut moment = Moment::at(tokio::time::Instant::now());
+        if step.has_bytes() {
+            moment = self.send(step, &talk, scope).await?;
+        }
+        self.end_if_told(step, &talk).await;
+        moment.after = tokio::time::Instant::now();
+        self.ended_step(step, Some(&talk), moment, scope);
+        Ok(())
+    }
+
+    async fn connect(&self, step: &Spot<Step>, name: &str) -> Result<Rc<Talk>, Trouble> {
+        let Some(address) = self.with_agent(|agent| agent.address) else {
+            return Err(Trouble::CannotRun("no subject runs to which a client could connect".to_owned()));
+        };
+        let from = match &step.from {
+            Some(from) => Some(from.parse().map_err(|_| {
+                Trouble::CannotRun(format!("{}: `{}` is no address", self.place(from.span), from.value))
+            })?),
+            None => self.usual_source(),
+        };
+        let patience = self.background.patience;
+        match Talk::open(address, from, patience).await {
+            Ok(talk) => {
+                self.talks.borrow_mut().insert(name.to_owned(), Rc::clone(&talk));
+                Ok(talk)
+            }
+            Err(error) => Err(self.cannot_connect(step, &error)),
+        }
+    }
+
+    fn cannot_connect(&self, step: &Spot<Step>, error: &io::Error) -> Trouble {
+        let expected = "the subject accepts a connection";
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+                let actual = error.to_string();
+                self.stumble(step, "connect", Mismatch::words("the connection was refused", expected, actual))
+            }
+            io::ErrorKind::TimedOut => {
+                let actual = format!("nothing for {}", TimeSpan(self.background.patience));
+                let mismatch = Mismatch::words("the connection was not accepted", expected, actual);
+                self.too_late(step, "connect", mismatch)
+            }
+            // No ports, no files: that is this machine's doing.
+            _ => Trouble::CannotRun(format!("no connection could be made: {error}")),
+        }
+    }
+
+    async fn send(&self, step: &Spot<Step>, talk: &Rc<Talk>, scope: &Scope<'_>) -> Result<Moment, Trouble> {
+        let (bytes, header) = self.with_matching(scope, |matching| {
+            let data = step.bytes.as_ref().map(|data| matching.player.data(data)).transpose();
+            let data = data.map_err(|error| self.unbuildable(&error))?.unwrap_or_default();
+            // A message may stand in one step with the handshake that tells how it is framed.
+            let framing = self.framing_behind(Party::Client, talk, &data)?;
+            let bytes = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
+            Ok((bytes, matching.header_size(framing)))
+        })?;
+        let Some(connection) = talk.connection() else {
+            return Err(Trouble::CannotRun(format!(
+                "{}: the client has ended this connection before",
+                self.place(step.span)
+            )));
+        };
+        let pace = step.pace.as_ref().map(|pace| {
+            let pause = pace.pause.map_or(std::time::Duration::ZERO, |pause| pause.0);
+            (usize::try_from(pace.bytes.value).unwrap_or(usize::MAX), pause)
+        });
+        let sent = connection.send(&bytes, pace, self.background.patience).await;
+        talk.note_sent(&bytes[..sent.count], header);
+        match sent.failure {
+            // That is for the next step to judge.
+            None | Some(SendFailure::Ended) => {}
+            Some(SendFailure::Stuck) => {
+                let expected = format!("{} are taken", amount(bytes.len()));
+                let within = TimeSpan(self.background.patience);
+                let actual = format!("{} taken, then nothing for {within}", amount(sent.count));
+                let mismatch = Mismatch::words("the subject reads no further", expected, actual);
+                return Err(self.too_late(step, "send", mismatch));
+            }
+        }
+        Ok(Moment { before: sent.before, after: sent.after })
+    }
+
+    /// Ends the connection, or one direction of it, where the step says so.
+    async fn end_if_told(&self, step: &Step, talk: &Rc<Talk>) {
+        let told_to_close = matches!(step.does.as_ref().map(|op| &op.value), Some(Op::Close(_)));
+        let how = step.closes.as_ref().map(|closes| closes.how);
+        if step.reset.is_some() || how == Some(CloseKind::Rst) {
+            self.saw_end.set(true);
+            if let Some(connection) = talk.take().and_then(sole) {
+                connection.reset().await;
+            }
+        } else if how.is_some() || told_to_close {
+            self.saw_end.set(true);
+            if let Some(connection) = talk.take().and_then(sole) {
+                connection.close().await;
+            }
+        } else if step.shutdown.is_some() {
+            if let Some(connection) = talk.connection() {
+                connection.shut_down();
+            }
+            if talk.phase.get() != Phase::Ended {
+                talk.phase.set(Phase::HalfClosed);
+            }
+            self.saw_end.set(true);
+        }
+    }
+}
+
+/// The connection itself, which another branch may still look at: then it only gets no more to see.
+fn sole(connection: Rc<Connection>) -> Option<Connection> {
+    Rc::try_unwrap(connection).map_err(|shared| shared.shut_down()).ok()
+}
+
+/// All bytes of a step, in the order in which they are sent: what stands under `bytes`, then messages or raw bytes.
+fn outgoing(
+    mut bytes: Vec<u8>,
+    step: &Step,
+    matching: Matching<'_>,
+    framing: Framing<'_>,
+) -> Result<Vec<u8>, Unbuildable> {
+    for frame in step.frames.iter().flat_map(|frames| &frames.value) {
+        bytes.append(&mut matching.player.frame(frame, framing)?);
+    }
+    for item in step.wire.iter().flat_map(|wire| &wire.0) {
+        match &item.value {
+            WireItem::Hex(hex) => bytes.append(&mut hex.bytes()),
+            WireItem::Tamper(_) | WireItem::Tls(_) => {
+                return Err(Unbuildable::unencodable(item.span, "this release speaks no encryption".into()));
+            }
+        }
+    }
+    Ok(bytes)
+}

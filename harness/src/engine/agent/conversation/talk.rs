@@ -1,0 +1,197 @@
+//! What a case knows of one of its connections.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::connection::Connection;
+
+/// The bytes of a handshake (HS-1): protocol ID, two numbers.
+const HANDSHAKE: usize = 24;
+
+/// When a step ended: just before and just after what the harness did, or twice the time at which something came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// From here lower bounds count.
+    pub(super) before: Instant,
+    /// From here upper bounds count.
+    pub(super) after: Instant,
+}
+
+impl Moment {
+    pub(super) fn at(when: Instant) -> Self {
+        Self { before: when, after: when }
+    }
+}
+
+/// What the harness can still do with a connection at the end of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No acknowledgement was seen yet.
+    Handshake,
+    /// Messages go both ways.
+    Open,
+    /// The harness sends no more.
+    HalfClosed,
+    /// It ended, or was ended.
+    Ended,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Talk {
+    /// From where it was made, where that is not left to the system.
+    pub(super) from: Option<IpAddr>,
+    connection: RefCell<Option<Rc<Connection>>>,
+    /// The end of the last step.
+    pub(super) last: Cell<Moment>,
+    /// How far it has come.
+    pub(super) phase: Cell<Phase>,
+    /// The version spoken, once the acknowledgement tells.
+    pub(super) version: Cell<Option<i32>>,
+    sent: RefCell<SentSoFar>,
+}
+
+/// What was sent: the handshake, and how much of a message is under way.
+#[derive(Debug, Default)]
+struct SentSoFar {
+    handshake: Vec<u8>,
+    /// The beginning of a message whose header is not complete.
+    header: Vec<u8>,
+    /// Data bytes that still belong to the last message.
+    owed: usize,
+    /// Bytes after which nobody can tell where a message begins.
+    lost: bool,
+}
+
+/// A state of a connection to come back to.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    talk: Rc<Talk>,
+    taken: Option<usize>,
+    last: Moment,
+    phase: Phase,
+    version: Option<i32>,
+}
+
+impl Talk {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Connection::open`].
+    pub(super) async fn open(
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        within: Duration,
+    ) -> std::io::Result<Rc<Self>> {
+        let before = Instant::now();
+        let connection = Connection::open(to, from, within).await?;
+        Ok(Rc::new(Self {
+            from,
+            connection: RefCell::new(Some(Rc::new(connection))),
+            last: Cell::new(Moment { before, after: Instant::now() }),
+            phase: Cell::new(Phase::Handshake),
+            version: Cell::new(None),
+            sent: RefCell::default(),
+        }))
+    }
+
+    /// The connection, unless the harness ended it.
+    pub(super) fn connection(&self) -> Option<Rc<Connection>> {
+        self.connection.borrow().clone()
+    }
+
+    /// Takes the connection, to end it.
+    pub(super) fn take(&self) -> Option<Rc<Connection>> {
+        self.phase.set(Phase::Ended);
+        self.connection.borrow_mut().take()
+    }
+
+    /// Notes what was sent. `header` is the size of what stands before the data of a message.
+    pub(super) fn note_sent(&self, mut bytes: &[u8], header: usize) {
+        let mut sent = self.sent.borrow_mut();
+        let room = HANDSHAKE.saturating_sub(sent.handshake.len()).min(bytes.len());
+        sent.handshake.extend_from_slice(&bytes[..room]);
+        bytes = &bytes[room..];
+        while !bytes.is_empty() && !sent.lost {
+            if sent.owed > 0 {
+                let part = sent.owed.min(bytes.len());
+                sent.owed -= part;
+                bytes = &bytes[part..];
+                continue;
+            }
+            let part = (header - sent.header.len()).min(bytes.len());
+            sent.header.extend_from_slice(&bytes[..part]);
+            bytes = &bytes[part..];
+            if sent.header.len() == header {
+                let length = sent.header.first_chunk::<4>().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+                sent.header.clear();
+                match usize::try_from(length) {
+                    Ok(length) => sent.owed = length,
+                    Err(_) => sent.lost = true,
+                }
+            }
+        }
+    }
+
+    /// Whether the next byte sent would begin a message.
+    pub(super) fn is_between_messages(&self) -> bool {
+        let sent = self.sent.borrow();
+        sent.handshake.len() == HANDSHAKE && sent.header.is_empty() && sent.owed == 0 && !sent.lost
+    }
+
+    /// The handshake as it was sent.
+    pub(super) fn handshake(&self) -> Vec<u8> {
+        self.sent.borrow().handshake.clone()
+    }
+
+    /// The two numbers of the handshake, once it was sent whole.
+    pub(super) fn offered(&self) -> Option<(i32, i32)> {
+        self.offered_with(&[])
+    }
+
+    /// The two numbers of the handshake, once some bytes more are sent.
+    pub(super) fn offered_with(&self, more: &[u8]) -> Option<(i32, i32)> {
+        let mut handshake = self.sent.borrow().handshake.clone();
+        handshake.extend_from_slice(&more[..more.len().min(HANDSHAKE - handshake.len())]);
+        let number = |at: usize| handshake.get(at..at + 4)?.try_into().ok().map(i32::from_le_bytes);
+        Some((number(16)?, number(20)?))
+    }
+
+    /// Takes note of the number in an acknowledgement: the version that is spoken from now on. A number that is no
+    /// version of the range offered is the session of v1 (NEG-6).
+    pub(super) fn acknowledged(&self, value: i32, oldest: i32) {
+        let in_range = self.offered().is_some_and(|(min, max)| (min..=max).contains(&value));
+        self.version.set(Some(if value >= oldest && in_range { value } else { oldest }));
+        if self.phase.get() == Phase::Handshake {
+            self.phase.set(Phase::Open);
+        }
+    }
+
+    /// A state to come back to.
+    pub(super) fn snapshot(self: &Rc<Self>) -> Snapshot {
+        Snapshot {
+            taken: self.connection().map(|connection| connection.inbox().mark()),
+            last: self.last.get(),
+            phase: self.phase.get(),
+            version: self.version.get(),
+            talk: Rc::clone(self),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Goes back to it.
+    pub(super) fn restore(&self) {
+        if let (Some(connection), Some(taken)) = (self.talk.connection(), self.taken) {
+            connection.inbox().go_back(taken);
+        }
+        self.talk.last.set(self.last);
+        self.talk.phase.set(self.phase);
+        self.talk.version.set(self.version);
+    }
+}

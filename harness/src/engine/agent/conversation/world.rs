@@ -1,0 +1,282 @@
+//! Steps about the world around a conversation: the subject itself, its processes, its files, its memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep};
+
+use super::super::running::{Agent, NotRunning, Refusal};
+use super::scope::Scope;
+use super::{Conversation, Counterpart, Mismatch, Outcome, Trouble};
+use crate::hex_text::amount;
+use crate::subject::{Ending, memory};
+use crate::terms::{Feature, TimeSpan};
+use crate::vectors::transcript::Step;
+use crate::vectors::transcript::world::{File, Files, Memory, Process, Restart, Signal, Start, Subject};
+use crate::verdict::clip;
+use crate::yaml::Spot;
+
+/// Ticks of 100 ns between 0001-01-01 and 1970-01-01 (DAT-4).
+const TICKS_BEFORE_1970: i128 = 621_355_968_000_000_000;
+
+/// Files larger than this are compared by their beginning and their size.
+const LARGEST_FILE: u64 = 80 << 20;
+
+impl<'a> Conversation<'a> {
+    /// Starts, stops or restarts the subject.
+    pub(super) async fn subject(&self, step: &Spot<Step>, subject: &Subject) -> Outcome {
+        let Counterpart::Own(own) = &self.counterpart else {
+            return Err(Trouble::CannotRun("the subject belongs to other cases, too".to_owned()));
+        };
+        let mut agent = own.borrow_mut().take();
+        let outcome = if let Some(start) = &subject.start {
+            if let Some(agent) = agent.take() {
+                agent.kill().await;
+            }
+            match subject.refuses {
+                Some(_) => self.refused(step, subject, start).await,
+                None => match Agent::start_with(self.background.manifest, self.asked, Some(start)).await {
+                    Ok(started) => {
+                        *self.values.borrow_mut() = started.values.clone();
+                        agent = Some(Box::new(started));
+                        Ok(())
+                    }
+                    Err(error) => Err(self.not_running(step, "start", error)),
+                },
+            }
+        } else if let Some(signal) = &subject.signal {
+            self.signal(step, signal.value, agent.as_deref_mut()).await
+        } else if let Some(Spot { value: Restart::SameState, .. }) = subject.restart {
+            match agent.as_mut() {
+                Some(agent) => {
+                    agent.restart().await.map_err(|error| self.not_running(step, "restart", error))
+                }
+                None => Err(Trouble::CannotRun("there is no subject to start again".to_owned())),
+            }
+        } else {
+            Ok(())
+        };
+        *own.borrow_mut() = agent;
+        outcome
+    }
+
+    fn not_running(&self, step: &Spot<Step>, what: &str, error: NotRunning) -> Trouble {
+        let log = error.log.map_or(String::new(), |log| format!("; it logged: {}", clip(log.trim())));
+        let mismatch =
+            Mismatch::words("the subject did not run", "it accepts on its port", error.reason + &log);
+        self.stumble(step, what, mismatch)
+    }
+
+    /// Starts the subject with settings that it must refuse.
+    async fn refused(&self, step: &Spot<Step>, subject: &Subject, start: &Start) -> Outcome {
+        let manifest = self.background.manifest;
+        let (agent, refusal) = Agent::start_refused(manifest, self.asked, start)
+            .await
+            .map_err(|error| Trouble::CannotRun(error.reason))?;
+        let log = agent.log().await.unwrap_or_default();
+        agent.kill().await;
+        let within = TimeSpan(manifest.ready_within);
+        let expected =
+            format!("it ends with a status other than 0 within {within}, its port never accepting");
+        let summary = "the subject did not refuse to start";
+        let actual = match refusal {
+            Refusal::Ended(Ending::Exited(0)) => "it exited with status 0".to_owned(),
+            Refusal::Ended(_) => return self.refusal_told(step, subject, &log),
+            Refusal::Accepted => "its port accepted".to_owned(),
+            Refusal::RunsOn => format!("it neither accepted nor ended within {within}"),
+        };
+        Err(self.stumble(step, "refuses", Mismatch::words(summary, expected, actual)))
+    }
+
+    /// What a refusing subject must say: something, and where the harness wrote the configuration also what is wrong.
+    fn refusal_told(&self, step: &Spot<Step>, subject: &Subject, log: &str) -> Outcome {
+        if log.trim().is_empty() {
+            let summary = "the subject refused to start without a word";
+            let mismatch = Mismatch::words(summary, "a message on stderr", "nothing");
+            return Err(self.stumble(step, "refuses", mismatch));
+        }
+        let wrote_config = self.background.manifest.supports.features.contains(&Feature::ConfigFile);
+        let lower = log.to_lowercase();
+        let mentions = subject.mentions.iter().flat_map(|mentions| &mentions.value);
+        let unsaid = mentions.into_iter().find(|word| !lower.contains(&word.to_lowercase()));
+        match unsaid {
+            Some(word) if wrote_config => {
+                let summary = "the message does not say what is wrong";
+                let expected = format!("stderr mentions {word}");
+                Err(self.stumble(step, "mentions", Mismatch::words(summary, expected, clip(log.trim()))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn signal(&self, step: &Spot<Step>, signal: Signal, agent: Option<&mut Agent<'a>>) -> Outcome {
+        let process = agent.and_then(Agent::take_process);
+        let Some(process) = process else {
+            return Err(Trouble::CannotRun("there is no process to send a signal to".to_owned()));
+        };
+        // Its connections end with it.
+        self.saw_end.set(true);
+        for (_, talk) in self.all_talks() {
+            talk.phase.set(super::Phase::Ended);
+        }
+        match signal {
+            Signal::Kill => {
+                process.kill().await;
+                Ok(())
+            }
+            Signal::Stop => {
+                let stopped = process.stop().await;
+                if !stopped.killed {
+                    return Ok(());
+                }
+                let within = TimeSpan(self.background.manifest.stop_within);
+                let expected = format!("it ends within {within}");
+                let mismatch = Mismatch::words("the subject did not stop", expected, "it had to be killed");
+                Err(self.stumble(step, "signal", mismatch))
+            }
+        }
+    }
+
+    /// Looks whether a process is there.
+    pub(super) async fn process(&self, step: &Spot<Step>, process: &Process, scope: &Scope<'_>) -> Outcome {
+        let pid = self.with_matching(scope, |matching| process.pid.played(matching.player.known));
+        let pid = pid.map_err(|error| self.unbuildable(&error.into()))?;
+        let number = pid.as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let Some(number) = number.filter(|number| *number > 0) else {
+            return Err(Trouble::CannotRun(format!("{}: {pid} is no process", self.place(process.pid.span))));
+        };
+        let within = process.within.as_ref().map_or(Duration::ZERO, |within| within.0);
+        let deadline = Instant::now() + within;
+        while memory::is_alive(number) == process.gone {
+            if Instant::now() >= deadline {
+                let (expected, actual) =
+                    if process.gone { ("it is gone", "it runs on") } else { ("it runs", "it is gone") };
+                let summary = format!("process {number} is not as it must be");
+                return Err(self.stumble(step, "", Mismatch::words(summary, expected, actual)));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// The highest memory that the processes of the subject took so far, in bytes.
+    pub(super) fn peak_memory(&self) -> u64 {
+        let family = self.with_agent(|agent| agent.process().map(crate::subject::Process::family));
+        family.flatten().unwrap_or_default().into_iter().map(memory::peak).sum()
+    }
+
+    /// Looks how much memory the subject took since the case began.
+    pub(super) fn memory(&self, step: &Spot<Step>, memory: &Memory) -> Outcome {
+        let grown = self.peak_memory().saturating_sub(self.memory_at_start.get());
+        if grown < memory.grows_below.0 {
+            return Ok(());
+        }
+        let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+        let expected = format!("less than {} more than at the start", mebibytes(memory.grows_below.0));
+        let mismatch = Mismatch::words("the subject took too much memory", expected, mebibytes(grown));
+        Err(self.stumble(step, "", mismatch))
+    }
+
+    /// Looks which files are in the update directory.
+    pub(super) fn files(&self, step: &Spot<Step>, files: &Files) -> Outcome {
+        let folders =
+            self.with_agent(|agent| agent.ground().map(|ground| (ground.update_dir(), ground.path(""))));
+        let Some((update_dir, own)) = folders.flatten() else {
+            return Err(Trouble::CannotRun("the subject has no folder of the harness's".to_owned()));
+        };
+        let mut found = BTreeMap::new();
+        let looked = collect(&update_dir, 3, "", &mut found).and_then(|()| resolution(&own));
+        let resolution = looked.map_err(|error| {
+            Trouble::CannotRun(format!("the update directory cannot be looked at: {error}"))
+        })?;
+        for file in &files.are {
+            let Some(there) = found.remove(&file.path.value) else {
+                let summary = format!("the file {} is missing", clip(&file.path));
+                return Err(self.stumble(step, "", Mismatch::words(summary, "a regular file", "nothing")));
+            };
+            if let Some(mismatch) = compare(file, &there, resolution) {
+                return Err(self.stumble(step, "", mismatch));
+            }
+        }
+        match found.into_keys().next() {
+            None => Ok(()),
+            Some(more) => {
+                let summary = format!("the file {} is there", clip(&more));
+                Err(self.stumble(step, "", Mismatch::words(summary, "no such file", "a regular file")))
+            }
+        }
+    }
+}
+
+/// A regular file that is there.
+struct There {
+    contents: Vec<u8>,
+    size: u64,
+    modified_ticks: i128,
+}
+
+/// Regular files so many levels down, by their path with `/` between.
+fn collect(
+    folder: &Path,
+    levels: usize,
+    prefix: &str,
+    found: &mut BTreeMap<String, There>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let kind = entry.file_type()?;
+        if kind.is_dir() && levels > 1 {
+            collect(&entry.path(), levels - 1, &format!("{name}/"), found)?;
+        } else if kind.is_file() && levels == 1 {
+            let metadata = entry.metadata()?;
+            let contents =
+                if metadata.len() <= LARGEST_FILE { std::fs::read(entry.path())? } else { Vec::new() };
+            let modified_ticks = ticks(metadata.modified()?);
+            found.insert(name, There { contents, size: metadata.len(), modified_ticks });
+        }
+    }
+    Ok(())
+}
+
+fn ticks(time: SystemTime) -> i128 {
+    let since_1970 = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX) / 100,
+        Err(before) => -(i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX) / 100),
+    };
+    since_1970 + TICKS_BEFORE_1970
+}
+
+/// The ticks between two times that the file system of a folder tells apart; some keep whole seconds only.
+fn resolution(folder: &Path) -> std::io::Result<i128> {
+    let probe = tempfile::tempfile_in(folder)?;
+    let odd = UNIX_EPOCH + Duration::new(1_000_000_001, 123_456_700);
+    probe.set_modified(odd)?;
+    let kept = ticks(probe.metadata()?.modified()?);
+    Ok([1, 10, 10_000, 10_000_000, 20_000_000]
+        .into_iter()
+        .find(|step| kept == ticks(odd) - ticks(odd) % step)
+        .unwrap_or(20_000_000))
+}
+
+fn compare(file: &File, there: &There, resolution: i128) -> Option<Mismatch> {
+    if let Some(contents) = &file.contents {
+        let wanted = contents.bytes();
+        if wanted.len() as u64 != there.size || wanted != there.contents {
+            let common = wanted.iter().zip(&there.contents).take_while(|(a, b)| a == b).count();
+            let summary =
+                format!("the file {} has other contents, first at offset {common}", clip(&file.path));
+            let actual = format!("{} bytes", there.size);
+            return Some(Mismatch::words(summary, amount(wanted.len()), actual));
+        }
+    }
+    let wanted = file.modified_ticks.as_ref()?;
+    let number: i128 = wanted.parse().ok()?;
+    if number - number.rem_euclid(resolution) == there.modified_ticks {
+        return None;
+    }
+    let summary = format!("the file {} has another modification time", clip(&file.path));
+    let ticks = |number: i128| format!("{number} ticks");
+    Some(Mismatch::words(summary, ticks(number), ticks(there.modified_ticks)))
+}

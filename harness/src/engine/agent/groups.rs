@@ -1,0 +1,589 @@
+//! Who shares a subject with whom, and who is to blame when it breaks down.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::conversation::{self, Background, Counterpart, Course, Trouble};
+use super::health::{Ailment, Health, greet};
+use super::lateness::Lateness;
+use super::running::{Agent, NotRunning};
+use super::settings::Asked;
+use super::support::{needs_own_subject, reading};
+use crate::engine::plan::{Case, Plan};
+use crate::engine::{Interrupt, Results};
+use crate::event::CaseResult;
+use crate::subject::{Manifest, Stopped};
+use crate::terms::TimeSpan;
+use crate::vectors::transcript::play::AckDefaults;
+use crate::vectors::transcript::step::{Kind, walk};
+use crate::vectors::{Corpus, TranscriptCase};
+use crate::verdict::Outcome;
+
+/// The most subjects that run at once.
+const MOST_SUBJECTS: usize = 4;
+
+/// The most connections that cases hold open at once, over all subjects.
+const MOST_CONNECTIONS: u32 = 600;
+
+/// After so many cases that each hung a subject alone, the rest of their group is not tried.
+const MOST_HANGS: u32 = 3;
+
+/// After so many breakdowns that no case can be blamed for, the rest of a group is not tried.
+const MOST_UNEXPLAINED: u32 = 3;
+
+/// By how much fewer cases run at once after a breakdown, so that the next one has fewer suspects.
+const FEWER: usize = 4;
+
+/// How often a case is tried that came too late while the harness was late itself.
+const MOST_ATTEMPTS: u32 = 3;
+
+/// Runs a plan.
+pub(in crate::engine) async fn run(
+    corpus: &Corpus,
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    interrupt: &mut Interrupt,
+    results: &mut Results<'_>,
+) {
+    // A plan for an agent has no other cases, so these stand in the same places.
+    let cases: Vec<&TranscriptCase> = plan
+        .cases
+        .iter()
+        .filter_map(|planned| match planned.case {
+            Case::Transcript(case) => Some(case),
+            Case::Codec(_) => None,
+        })
+        .collect();
+    let work = share_out(plan, &cases, manifest, results);
+    let jobs = results.options.jobs;
+    let run = Run {
+        background: background(corpus, manifest, results.options.answer_within),
+        plan,
+        cases,
+        jobs,
+        lateness: Lateness::measured(),
+        in_flight: Semaphore::new(jobs),
+        connections: Semaphore::new(MOST_CONNECTIONS as usize),
+        notices: RefCell::default(),
+        results: RefCell::new(results),
+    };
+    let all = run.all(work);
+    tokio::select! {
+        () = all => {}
+        // What is dropped here is killed.
+        () = interrupt.wait() => return,
+    }
+    run.tell_notices();
+}
+
+fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, patience: Duration) -> Background<'a> {
+    let wide = reading(&manifest.dialect.server_version, "int32") == "int32x4";
+    let server_version = if wide { vec![0; 4] } else { vec![0] };
+    Background {
+        corpus,
+        manifest,
+        patience,
+        ack: AckDefaults { encryption: 0, iv: None, server_version },
+        any_command: reading(&manifest.dialect.response_code, "echo") == "any",
+    }
+}
+
+/// One execution of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn {
+    at: usize,
+    repetition: u32,
+}
+
+/// What runs on one subject.
+enum Work {
+    /// Cases that share it.
+    Shared(Asked, VecDeque<Turn>),
+    /// One case.
+    Own(Asked, Turn),
+}
+
+/// Puts cases together that can share a subject, and tells those that are skipped.
+fn share_out(
+    plan: &Plan<'_>,
+    cases: &[&TranscriptCase],
+    manifest: &Manifest,
+    results: &mut Results<'_>,
+) -> VecDeque<Work> {
+    let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
+    let mut own = Vec::new();
+    for repetition in 1..=results.options.repeat {
+        for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
+            if let Some(reason) = &planned.skip {
+                results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
+                continue;
+            }
+            let asked = Asked::by(case.entry.needs.settings.as_deref());
+            let turn = Turn { at, repetition };
+            if needs_own_subject(case) {
+                own.push(Work::Own(asked, turn));
+            } else {
+                shared.entry(asked).or_default().push_back(turn);
+            }
+        }
+    }
+    shared.into_iter().map(|(asked, turns)| Work::Shared(asked, turns)).chain(own).collect()
+}
+
+/// What came of a case.
+struct Report {
+    course: Course,
+    /// What the subject was found to suffer from, where no case can be blamed for it.
+    ailment: Option<Ailment>,
+    log: Option<String>,
+    micros: u64,
+    attempts: u32,
+}
+
+/// What came of a case and of its subject.
+enum Done {
+    /// The subject still serves.
+    Concluded(Report),
+    /// The subject broke down.
+    Ill(Ailment),
+}
+
+/// What came of a case on a subject of its own.
+enum Alone {
+    Concluded(Report),
+    Ill(Ailment, Option<String>),
+    NotRunning(NotRunning),
+}
+
+/// How the work on one subject came to an end.
+enum Leg {
+    /// All that was to do is done.
+    Done,
+    /// The subject broke down during these.
+    Broken(Ailment, Vec<Turn>),
+}
+
+struct Run<'a, 'r, 'b> {
+    background: Background<'a>,
+    plan: &'a Plan<'a>,
+    cases: Vec<&'a TranscriptCase>,
+    jobs: usize,
+    lateness: Lateness,
+    in_flight: Semaphore,
+    connections: Semaphore,
+    /// What is to be told of the subject, and how often it happened.
+    notices: RefCell<Vec<(String, u32)>>,
+    results: RefCell<&'r mut Results<'b>>,
+}
+
+impl Run<'_, '_, '_> {
+    async fn all(&self, mut work: VecDeque<Work>) {
+        let mut running = FuturesUnordered::new();
+        let most = MOST_SUBJECTS.min(self.jobs);
+        loop {
+            while running.len() < most
+                && !self.is_stopped()
+                && let Some(next) = work.pop_front()
+            {
+                running.push(self.work(next));
+            }
+            if running.next().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn work(&self, work: Work) {
+        match work {
+            Work::Shared(asked, turns) => self.shared(&asked, turns).await,
+            Work::Own(asked, turn) => {
+                let alone = self.alone(turn, &asked).await;
+                self.conclude_alone(turn, alone);
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.results.borrow().stop
+    }
+
+    /// Runs cases that share a subject, on as many subjects as they break.
+    async fn shared(&self, asked: &Asked, mut queue: VecDeque<Turn>) {
+        let mut at_once = self.jobs;
+        let (mut hangs, mut unexplained) = (0, 0);
+        while !queue.is_empty() && !self.is_stopped() {
+            let agent = match Agent::start(self.background.manifest, asked).await {
+                Ok(agent) => agent,
+                Err(error) => return self.give_up(queue, &error.reason, error.log),
+            };
+            let (health, first) = Health::first(&self.background, &agent, asked).await;
+            if let Err(ailment) = &first {
+                self.notice(format!("before any case, {ailment}"));
+            }
+            let leg = self.fly(&agent, &health, asked, first.is_err(), at_once, &mut queue).await;
+            if let Leg::Done = leg {
+                if first.is_ok()
+                    && let Err(ailment) = health.look().await
+                {
+                    self.notice(format!("after the last case, {ailment}"));
+                }
+                drop(health);
+                self.stop(agent).await;
+                continue;
+            }
+            let Leg::Broken(ailment, suspects) = leg else { continue };
+            drop(health);
+            let log = agent.log().await;
+            agent.kill().await;
+            at_once = (at_once / FEWER).max(1);
+            let blame = self.find_culprit(suspects, &ailment, log, asked).await;
+            hangs += blame.hangs;
+            unexplained += u32::from(!blame.found);
+            if hangs >= MOST_HANGS {
+                let reason = format!("not tried: the subject hung in {hangs} cases before, each run alone");
+                return self.give_up(queue, &reason, None);
+            }
+            if unexplained >= MOST_UNEXPLAINED {
+                let reason = format!(
+                    "not tried: the subject broke down {unexplained} times without a case to blame; lastly, {ailment}"
+                );
+                return self.give_up(queue, &reason, None);
+            }
+        }
+    }
+
+    /// Works through the queue on one subject, until it is empty or the subject breaks down.
+    async fn fly(
+        &self,
+        agent: &Agent<'_>,
+        health: &Health<'_>,
+        asked: &Asked,
+        ill_before: bool,
+        at_once: usize,
+        queue: &mut VecDeque<Turn>,
+    ) -> Leg {
+        // A case whose handshakes stall must not keep others from theirs.
+        let slots = usize::try_from(asked.max_concurrent_handshakes())
+            .unwrap_or(usize::MAX)
+            .saturating_sub(10)
+            .max(1);
+        let slots = Semaphore::new(slots);
+        let waiting: RefCell<Vec<Turn>> = RefCell::default();
+        let under_way: RefCell<Vec<Turn>> = RefCell::default();
+        let mut flying = FuturesUnordered::new();
+        let leg = loop {
+            while flying.len() < at_once
+                && !self.is_stopped()
+                && let Some(turn) = queue.pop_front()
+            {
+                waiting.borrow_mut().push(turn);
+                let (waiting, under_way, slots) = (&waiting, &under_way, &slots);
+                flying.push(async move {
+                    let weight = connections(self.cases[turn.at]);
+                    let _slots = slots.acquire_many(weight.min(50)).await;
+                    let _permits = self.permits(weight).await;
+                    waiting.borrow_mut().retain(|other| *other != turn);
+                    under_way.borrow_mut().push(turn);
+                    (turn, self.one(turn, agent, health, asked, ill_before).await)
+                });
+            }
+            tokio::select! {
+                biased;
+                done = flying.next() => match done {
+                    None => break Leg::Done,
+                    Some((turn, Done::Concluded(report))) => {
+                        under_way.borrow_mut().retain(|other| *other != turn);
+                        self.conclude(turn, report);
+                    }
+                    Some((_, Done::Ill(ailment))) => break Leg::Broken(ailment, under_way.take()),
+                },
+                ending = agent.ended() => break Leg::Broken(Ailment::Died(ending), under_way.take()),
+            }
+        };
+        drop(flying);
+        waiting.take().into_iter().rev().for_each(|turn| queue.push_front(turn));
+        leg
+    }
+
+    /// Leave to run a case: a place among those under way, and connections.
+    async fn permits(&self, weight: u32) -> impl Sized {
+        let place = self.in_flight.acquire().await;
+        let connections = self.connections.acquire_many(weight.min(MOST_CONNECTIONS)).await;
+        (place, connections)
+    }
+
+    /// Runs a case on a subject, and looks at the subject's health where the case does not speak for it.
+    async fn one(
+        &self,
+        turn: Turn,
+        agent: &Agent<'_>,
+        health: &Health<'_>,
+        asked: &Asked,
+        ill_before: bool,
+    ) -> Done {
+        let since = Instant::now();
+        let case = self.cases[turn.at];
+        let mut attempts = 0;
+        let course = loop {
+            attempts += 1;
+            let began = Instant::now();
+            let (course, _) =
+                conversation::run(&self.background, case, asked, Counterpart::Shared(agent)).await;
+            let late = matches!(&course.trouble, Some(Trouble::Stumble(stumble)) if stumble.late);
+            if !late || attempts == MOST_ATTEMPTS || self.lateness.since(began).is_none() {
+                break course;
+            }
+        };
+        let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts };
+        let failed = report.course.trouble.is_some();
+        let must_look =
+            if ill_before { report.course.saw_end && !failed } else { report.course.saw_end || failed };
+        if must_look && let Err(ailment) = health.look().await {
+            if !ill_before {
+                return Done::Ill(ailment);
+            }
+            report.ailment = Some(ailment);
+        }
+        if failed || report.ailment.is_some() {
+            report.log = agent.process().and_then(crate::subject::Process::log);
+        }
+        Done::Concluded(report)
+    }
+
+    /// Runs a case on a subject that no other case uses.
+    async fn alone(&self, turn: Turn, asked: &Asked) -> Alone {
+        let case = self.cases[turn.at];
+        let _permits = self.permits(connections(case)).await;
+        if does_something_to_subject(case) {
+            return self.in_charge(case, asked).await;
+        }
+        let agent = match Agent::start(self.background.manifest, asked).await {
+            Ok(agent) => agent,
+            Err(error) => return Alone::NotRunning(error),
+        };
+        let (health, first) = Health::first(&self.background, &agent, asked).await;
+        let done = self.one(turn, &agent, &health, asked, first.is_err()).await;
+        drop(health);
+        match done {
+            Done::Concluded(report) => {
+                self.stop(agent).await;
+                Alone::Concluded(report)
+            }
+            Done::Ill(ailment) => {
+                let log = agent.log().await;
+                agent.kill().await;
+                Alone::Ill(ailment, log)
+            }
+        }
+    }
+
+    /// Runs a case that starts and stops its subject itself.
+    async fn in_charge(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
+        let since = Instant::now();
+        let mut agent = None;
+        if !begins_with_start(case) {
+            match Agent::start(self.background.manifest, asked).await {
+                Ok(started) => agent = Some(Box::new(started)),
+                Err(error) => return Alone::NotRunning(error),
+            }
+        }
+        let counterpart = Counterpart::Own(RefCell::new(agent));
+        let (course, agent) = conversation::run(&self.background, case, asked, counterpart).await;
+        let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts: 1 };
+        let Some(agent) = agent else { return Alone::Concluded(report) };
+        if report.course.trouble.is_some() {
+            report.log = agent.log().await;
+        }
+        // Its settings may be the case's own, so only a handshake that it acknowledged is known to be good.
+        if let (Some(_), Some(greeting)) = (agent.process(), report.course.greeting.take()) {
+            report.ailment = greet(&agent, &greeting, self.background.patience).await.err();
+            if report.ailment.is_some() && report.log.is_none() {
+                report.log = agent.log().await;
+            }
+        }
+        self.stop(*agent).await;
+        Alone::Concluded(report)
+    }
+
+    /// Runs each suspect alone on a fresh subject. Those that break it again are the culprits; if none does, all
+    /// of them fail.
+    async fn find_culprit(
+        &self,
+        suspects: Vec<Turn>,
+        ailment: &Ailment,
+        log: Option<String>,
+        asked: &Asked,
+    ) -> Blame {
+        let among = match suspects.len() {
+            1 => String::new(),
+            many => format!(" (one of {many} cases under way)"),
+        };
+        let mut blame = Blame::default();
+        if suspects.is_empty() {
+            self.notice(format!("with no case under way, {ailment}"));
+            return blame;
+        }
+        let mut innocent = Vec::new();
+        let mut waiting: VecDeque<Turn> = suspects.into();
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < MOST_SUBJECTS
+                && let Some(turn) = waiting.pop_front()
+            {
+                running.push(async move { (turn, self.alone(turn, asked).await) });
+            }
+            match running.next().await {
+                None => break,
+                Some((turn, Alone::Ill(again, log))) => {
+                    blame.found = true;
+                    blame.hangs += u32::from(again.is_silence());
+                    self.broke(turn, &format!("{again}, with only this case under way"), log);
+                }
+                Some((turn, alone)) => innocent.push((turn, alone)),
+            }
+        }
+        for (turn, alone) in innocent {
+            match alone {
+                Alone::Concluded(report) if blame.found || report.course.trouble.is_some() => {
+                    self.conclude(turn, report);
+                }
+                Alone::NotRunning(_) if blame.found => self.conclude_alone(turn, alone),
+                _ => {
+                    let reason = format!("{ailment}{among}, and did not do so again when each ran alone");
+                    self.broke(turn, &reason, log.clone());
+                }
+            }
+        }
+        blame
+    }
+
+    fn conclude_alone(&self, turn: Turn, alone: Alone) {
+        match alone {
+            Alone::Concluded(report) => self.conclude(turn, report),
+            Alone::Ill(ailment, log) => self.broke(turn, &ailment.to_string(), log),
+            Alone::NotRunning(error) => self.error(turn, &error.reason, error.log),
+        }
+    }
+
+    fn conclude(&self, turn: Turn, report: Report) {
+        let planned = &self.plan.cases[turn.at];
+        let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
+        let attempts = (report.attempts > 1).then(|| tried(report.attempts));
+        let (outcome, reason, problems) = match (report.course.trouble, report.ailment) {
+            (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason), Vec::new()),
+            (Some(Trouble::Stumble(stumble)), _) => {
+                (Outcome::of_failure(stumble.tier), attempts, vec![stumble.problem])
+            }
+            (None, Some(ailment)) => {
+                let reason =
+                    format!("the steps went as expected, but afterwards {ailment}: no proof of anything");
+                (Outcome::Fail, Some(reason), Vec::new())
+            }
+            (None, None) => (Outcome::Pass, None, Vec::new()),
+        };
+        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
+        let log = report.log.filter(|_| outcome != Outcome::Pass);
+        self.results.borrow_mut().add(CaseResult { problems, micros: report.micros, log, ..result });
+    }
+
+    /// A case that broke the subject fails, whatever it tests.
+    fn broke(&self, turn: Turn, reason: &str, log: Option<String>) {
+        let planned = &self.plan.cases[turn.at];
+        let reason = Some(reason.to_owned());
+        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Fail, reason);
+        self.results.borrow_mut().add(CaseResult { log, ..result });
+    }
+
+    fn error(&self, turn: Turn, reason: &str, log: Option<String>) {
+        let planned = &self.plan.cases[turn.at];
+        let reason = Some(reason.to_owned());
+        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Error, reason);
+        self.results.borrow_mut().add(CaseResult { log, ..result });
+    }
+
+    /// Ends every execution that is left as an error.
+    fn give_up(&self, queue: VecDeque<Turn>, reason: &str, log: Option<String>) {
+        for turn in queue {
+            self.error(turn, reason, log.clone());
+        }
+    }
+
+    async fn stop(&self, agent: Agent<'_>) {
+        let Some(Stopped { killed, left_behind, .. }) = agent.stop().await else { return };
+        if killed {
+            let within = TimeSpan(self.background.manifest.stop_within);
+            self.notice(format!("the subject did not end within {within} of the stop signal; it was killed"));
+        }
+        let names = left_behind.join(", ");
+        match left_behind.len() {
+            0 => {}
+            1 => self.notice(format!("the subject left 1 process behind, which was killed: {names}")),
+            many => {
+                self.notice(format!("the subject left {many} processes behind, which were killed: {names}"))
+            }
+        }
+    }
+
+    fn notice(&self, message: String) {
+        let mut notices = self.notices.borrow_mut();
+        match notices.iter_mut().find(|(known, _)| *known == message) {
+            Some((_, times)) => *times += 1,
+            None => notices.push((message, 1)),
+        }
+    }
+
+    fn tell_notices(&self) {
+        let mut results = self.results.borrow_mut();
+        for (message, times) in self.notices.take() {
+            let message = if times > 1 { format!("{message} ({times} times)") } else { message };
+            results.notice(self.background.manifest, true, message);
+        }
+    }
+}
+
+/// Whether somebody could be blamed for a breakdown.
+#[derive(Default)]
+struct Blame {
+    found: bool,
+    hangs: u32,
+}
+
+/// How many connections a case has open at most.
+fn connections(case: &TranscriptCase) -> u32 {
+    let mut count = 0_u32;
+    let mut names = std::collections::BTreeSet::new();
+    walk(case.steps(), &mut |step| match step.kind() {
+        Some(Kind::Each(each)) => count = count.saturating_add(each.count.value),
+        Some(Kind::Actor(_, name)) => {
+            names.insert(name.value.0.as_str());
+        }
+        _ => {}
+    });
+    count.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX)).max(1)
+}
+
+fn does_something_to_subject(case: &TranscriptCase) -> bool {
+    let mut found = false;
+    walk(case.steps(), &mut |step| found |= step.subject.is_some());
+    found
+}
+
+/// Whether the first thing that is done to the subject is to start it.
+fn begins_with_start(case: &TranscriptCase) -> bool {
+    let mut first = None;
+    walk(case.steps(), &mut |step| {
+        if let Some(subject) = &step.subject {
+            first.get_or_insert(subject.start.is_some());
+        }
+    });
+    first == Some(true)
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

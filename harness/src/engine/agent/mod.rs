@@ -1,0 +1,18 @@
+//! The agent role: byte-exact conversations with an agent that runs as a process, or that runs already.
+//!
+//! Cases that need the same settings share a subject and run at the same time; those that do something to the
+//! subject itself, or look at it alone, get one of their own. [`groups`] starts subjects and finds out who is to
+//! blame when one dies, [`conversation`] runs one case, [`health`] tells a refusal from a crash.
+
+mod connection;
+mod conversation;
+mod groups;
+mod health;
+mod lateness;
+mod ports;
+mod running;
+mod settings;
+mod support;
+
+pub(super) use groups::run;
+pub(super) use support::unsupported;

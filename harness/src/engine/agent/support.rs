@@ -1,0 +1,269 @@
+//! What an agent must have for a case to be run against it.
+
+use serde_json::Value as Json;
+
+use super::settings::{Asked, takes_whole_seconds};
+use crate::subject::manifest::{Knob, Launch, Setting, Supports};
+use crate::subject::{Manifest, Role};
+use crate::terms::{Encryption, Feature};
+use crate::vectors::TranscriptCase;
+use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::step::{Kind, Step, walk};
+use crate::vectors::transcript::value::{SettingName, Symbol};
+use crate::vectors::transcript::world::StartSetting;
+use crate::vectors::transcript::{Needs, Party};
+
+/// Why a subject need not pass a case; `None` when it must.
+pub(in crate::engine) fn unsupported(case: &TranscriptCase, manifest: &Manifest) -> Option<String> {
+    if manifest.role != Role::Agent {
+        return None;
+    }
+    let needs = &case.entry.needs;
+    declared(needs, &manifest.supports)
+        .or_else(|| encryption(needs, &manifest.supports))
+        .or_else(|| dialect(needs, manifest))
+        .or_else(|| beyond_this_release(case))
+        .or_else(|| settings(needs, manifest))
+        .or_else(|| match &manifest.launch {
+            Launch::Command(_) => start_settings(case, manifest),
+            Launch::Address { address, assume } => running_already(case, address, assume),
+        })
+        .or_else(|| mentioned(case, manifest))
+}
+
+/// Whether a case can only be judged on a subject that no other case uses.
+pub(super) fn needs_own_subject(case: &TranscriptCase) -> bool {
+    let settings = case.entry.needs.settings.as_ref();
+    // Who asks for a number of handshakes fills it on purpose.
+    let fills_slots = settings.is_some_and(|settings| settings.max_concurrent_handshakes.is_some());
+    fills_slots || needs_fresh_subject(case)
+}
+
+/// Whether a case looks at, or does, what only a subject of its own allows.
+fn needs_fresh_subject(case: &TranscriptCase) -> bool {
+    case.entry.isolation.is_some()
+        || has_step(case, |kind| {
+            matches!(kind, Kind::Subject(_) | Kind::Files(_) | Kind::Segments(_) | Kind::Memory(_))
+        })
+}
+
+fn has_step(case: &TranscriptCase, wanted: impl Fn(Kind<'_>) -> bool) -> bool {
+    let mut found = false;
+    walk(case.steps(), &mut |step| found |= step.kind().is_some_and(&wanted));
+    found
+}
+
+fn lacks(what: impl std::fmt::Display, place: &str) -> Option<String> {
+    Some(format!("needs {what}; the manifest does not list it under supports.{place}"))
+}
+
+fn declared(needs: &Needs, supports: &Supports) -> Option<String> {
+    let started_with = needs.settings.as_ref().and_then(|settings| settings.versions.as_ref());
+    let versions = needs.versions.iter().chain(started_with).flat_map(|list| &list.value);
+    if let Some(version) = versions.into_iter().find(|version| !supports.versions.contains(&version.value)) {
+        return lacks(format_args!("protocol version {}", version.value), "versions");
+    }
+    let features = needs.features.iter().flat_map(|list| &list.value);
+    if let Some(feature) = features.into_iter().find(|feature| !supports.features.contains(&feature.value)) {
+        return lacks(format_args!("the feature {}", word(&feature.value)), "features");
+    }
+    let targets = needs.targets.iter().flat_map(|list| &list.value);
+    let target = targets.into_iter().find(|target| !supports.targets.contains(&target.value))?;
+    lacks(format_args!("the target {}", word(&target.value)), "targets")
+}
+
+fn encryption(needs: &Needs, supports: &Supports) -> Option<String> {
+    let spoken = |mode: Encryption| mode == Encryption::None;
+    if let Some(modes) = &needs.encryption
+        && !modes.iter().any(|mode| spoken(mode.value))
+    {
+        let names: Vec<String> = modes.iter().map(|mode| word(&mode.value)).collect();
+        return Some(format!("needs encryption {}, which this release does not speak", names.join(" or ")));
+    }
+    if supports.encryption.contains(&Encryption::None) {
+        return None;
+    }
+    Some(
+        "this release speaks no encryption, and the manifest does not list none under supports.encryption"
+            .into(),
+    )
+}
+
+fn dialect(needs: &Needs, manifest: &Manifest) -> Option<String> {
+    let wanted = needs.dialect.as_ref()?;
+    let differs = |name: &str, wanted: Option<String>, knob: &Knob, default: &str| {
+        let wanted = wanted?;
+        let spoken = reading(knob, default);
+        (spoken != wanted).then(|| format!("needs the reading {name}: {wanted}; the subject's is {spoken}"))
+    };
+    let server_version = wanted.server_version.as_ref().map(|value| word(&value.value));
+    let response_code = wanted.response_code.as_ref().map(|value| word(&value.value));
+    differs("server_version", server_version, &manifest.dialect.server_version, "int32")
+        .or_else(|| differs("response_code", response_code, &manifest.dialect.response_code, "echo"))
+}
+
+/// The reading of a knob that holds: the default where the manifest names none, or leaves it to be found out.
+pub(super) fn reading<'a>(knob: &'a Knob, default: &'a str) -> &'a str {
+    knob.0.first().map(String::as_str).filter(|value| *value != "auto").unwrap_or(default)
+}
+
+fn beyond_this_release(case: &TranscriptCase) -> Option<String> {
+    let host = has_step(case, |kind| {
+        matches!(kind, Kind::Actor(Party::Host, _) | Kind::Segments(_) | Kind::Process(_))
+    });
+    if host {
+        return Some("needs a product host, which this release does not have".to_owned());
+    }
+    let mut encrypted = false;
+    walk(case.steps(), &mut |step| {
+        let items = step.wire.iter().flat_map(|wire| &wire.0);
+        encrypted |= items.into_iter().any(|item| !matches!(item.value, WireItem::Hex(_)));
+    });
+    encrypted.then(|| "needs encryption, which this release does not speak".to_owned())
+}
+
+fn settings(needs: &Needs, manifest: &Manifest) -> Option<String> {
+    if let Launch::Address { .. } = manifest.launch {
+        return None;
+    }
+    let settings = needs.settings.as_ref()?;
+    let choosable = [
+        (settings.handshake_timeout.is_some(), Setting::HandshakeTimeout),
+        (settings.session_timeout.is_some(), Setting::SessionTimeout),
+        (settings.max_concurrent_handshakes.is_some(), Setting::MaxConcurrentHandshakes),
+        (settings.allowed_addresses.is_some(), Setting::AllowedAddresses),
+        (settings.root_paths.is_some(), Setting::RootPaths),
+        (settings.ring_capacity.is_some(), Setting::RingCapacity),
+    ];
+    let lacking = choosable
+        .into_iter()
+        .find(|(asked, setting)| *asked && !manifest.supports.settings.contains(setting));
+    if let Some((_, setting)) = lacking {
+        return lacks(format_args!("the setting {}", word(&setting)), "settings");
+    }
+    if let Some(versions) = &settings.versions
+        && !manifest.mentions("versions")
+        && !manifest.supports.versions.iter().all(|version| versions.iter().any(|one| one.value == *version))
+    {
+        return Some("needs some versions only; nothing in the manifest says {versions}".to_owned());
+    }
+    let timeout = settings.handshake_timeout.as_ref()?;
+    (takes_whole_seconds(manifest) && !timeout.0.as_millis().is_multiple_of(1000))
+        .then(|| format!("needs a handshake timeout of {}; the subject takes whole seconds", timeout.value))
+}
+
+/// Settings that a step starts the subject with: it must read them.
+fn start_settings(case: &TranscriptCase, manifest: &Manifest) -> Option<String> {
+    let mut reason = None;
+    walk(case.steps(), &mut |step| {
+        let Some(start) = step.subject.as_ref().and_then(|subject| subject.start.as_ref()) else { return };
+        if start.config.is_some() && !manifest.supports.features.contains(&Feature::ConfigFile) {
+            reason = lacks("the feature config_file", "features");
+        }
+        let unread = start.settings.keys().find(|name| !manifest.mentions(placeholder(**name)));
+        if let Some(name) = unread {
+            reason = Some(format!(
+                "needs a start with another {0}; nothing in the manifest says {{{0}}}",
+                placeholder(*name)
+            ));
+        }
+    });
+    reason
+}
+
+/// The placeholder of a setting that a start can give.
+pub(super) fn placeholder(setting: StartSetting) -> &'static str {
+    use StartSetting as S;
+    match setting {
+        S::Versions => "versions",
+        S::Encryption => "encryption",
+        S::AesKey => "aes_key",
+        S::CertPem => "cert_pem",
+        S::KeyPem => "key_pem",
+        S::HandshakeTimeoutMs => "handshake_timeout_ms",
+        S::SessionTimeoutMs => "session_timeout_ms",
+        S::MaxConcurrentHandshakes => "max_concurrent_handshakes",
+        S::AllowedAddresses => "allowed_addresses",
+        S::OtterRoot => "otter_root",
+        S::BuildmasterRoot => "buildmaster_root",
+        S::HedgehogRoot => "hedgehog_root",
+        S::UpdateDir => "update_dir",
+        S::ProbeHost => "probe_host",
+        S::RingCapacity => "ring_capacity",
+        S::ShmDir => "shm_dir",
+    }
+}
+
+/// An agent that runs already has the settings it has, and is not the harness's to stop.
+fn running_already(
+    case: &TranscriptCase,
+    address: &str,
+    assume: &indexmap::IndexMap<String, Json>,
+) -> Option<String> {
+    if needs_fresh_subject(case) {
+        return Some("needs a subject that the harness starts; the manifest gives an address".to_owned());
+    }
+    let asked = Asked::by(case.entry.needs.settings.as_deref());
+    for (name, value) in asked.iter() {
+        if assume.get(name).is_none_or(|assumed| text(assumed) != value) {
+            return Some(format!("needs {name} {value}; the manifest's `assume` does not say that"));
+        }
+    }
+    if assume.get("encryption").is_some_and(|mode| text(mode) != "none") {
+        return Some("needs encryption none; the manifest's `assume` says another".to_owned());
+    }
+    let mut from_elsewhere = false;
+    walk(case.steps(), &mut |step| from_elsewhere |= step.from.is_some());
+    let here =
+        address.starts_with("127.") || address.starts_with("localhost:") || address.starts_with("[::1]");
+    (from_elsewhere && !here)
+        .then(|| "needs to connect from another address of this machine; the subject is elsewhere".to_owned())
+}
+
+/// A value under `assume` as the text of its placeholder.
+pub(super) fn text(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// Settings whose values occur in the conversation: the harness must know them.
+fn mentioned(case: &TranscriptCase, manifest: &Manifest) -> Option<String> {
+    let mut names = Vec::new();
+    walk(case.steps(), &mut |step| {
+        symbols(step, &mut |symbol| {
+            if let Symbol::Setting(name) = symbol {
+                names.push(name.value);
+            }
+        });
+    });
+    names.into_iter().find_map(|name| unknown_setting(name, manifest))
+}
+
+fn unknown_setting(name: SettingName, manifest: &Manifest) -> Option<String> {
+    let shown = word(&name);
+    if let Launch::Address { assume, .. } = &manifest.launch {
+        let told = assume.contains_key(&shown) || matches!(name, SettingName::Host | SettingName::Port);
+        return (!told).then(|| format!("needs to know {shown}; the manifest's `assume` does not say it"));
+    }
+    let is_root =
+        matches!(name, SettingName::OtterRoot | SettingName::BuildmasterRoot | SettingName::HedgehogRoot);
+    let unknown = is_root && !manifest.supports.settings.contains(&Setting::RootPaths);
+    if unknown { lacks("the setting root_paths", "settings") } else { None }
+}
+
+/// Calls a function for each symbol in the bytes of a step.
+fn symbols<'a>(step: &'a Step, found: &mut dyn FnMut(&'a Symbol)) {
+    let mut each = |_, symbol: &'a Symbol| found(symbol);
+    step.bytes.iter().for_each(|data| data.symbols(&mut each));
+    for frame in step.frames.iter().flat_map(|frames| &frames.value) {
+        frame.symbols(&mut each);
+    }
+}
+
+/// The word by which a value is written in manifests.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}

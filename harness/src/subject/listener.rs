@@ -1,0 +1,142 @@
+//! Which process listens on a port, as far as the system tells.
+//!
+//! On Linux `/proc/net/tcp` names the socket that listens, and `/proc/PID/fd` the sockets of a process. Other
+//! systems do not tell without more: there every question is answered by "unknown".
+
+use std::collections::HashSet;
+
+/// To whom the listener on a port belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// To one of the processes asked about.
+    Theirs,
+    /// To another one.
+    Other,
+    /// Nobody listens there.
+    Nobody,
+    /// The system does not tell.
+    Unknown,
+}
+
+/// Whether what listens on a TCP port belongs to one of some processes.
+pub fn owner(port: u16, processes: &[i32]) -> Owner {
+    let Some(all) = platform::listeners() else { return Owner::Unknown };
+    let there: HashSet<u64> =
+        all.iter().filter(|listener| listener.port == port).map(|listener| listener.inode).collect();
+    if there.is_empty() {
+        return Owner::Nobody;
+    }
+    let mut hidden = false;
+    for process in processes {
+        match platform::sockets(*process) {
+            Some(sockets) if sockets.iter().any(|socket| there.contains(socket)) => return Owner::Theirs,
+            Some(_) => {}
+            None => hidden = true,
+        }
+    }
+    if hidden { Owner::Unknown } else { Owner::Other }
+}
+
+/// The TCP ports on which some processes listen, in ascending order.
+pub fn ports(processes: &[i32]) -> Vec<u16> {
+    let Some(all) = platform::listeners() else { return Vec::new() };
+    let theirs: HashSet<u64> =
+        processes.iter().filter_map(|process| platform::sockets(*process)).flatten().collect();
+    let mut ports: Vec<u16> = all
+        .iter()
+        .filter(|listener| theirs.contains(&listener.inode))
+        .map(|listener| listener.port)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// The first and last port that the system gives to outgoing connections.
+pub fn ephemeral_ports() -> (u16, u16) {
+    platform::ephemeral_ports().unwrap_or((32768, 60999))
+}
+
+struct Listener {
+    port: u16,
+    inode: u64,
+}
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use super::Listener;
+
+    /// The state of a listening socket in `/proc/net/tcp`.
+    const LISTEN: &str = "0A";
+
+    pub(super) fn listeners() -> Option<Vec<Listener>> {
+        let read = |path: &str| std::fs::read_to_string(path);
+        let four = read("/proc/net/tcp").ok()?;
+        let six = read("/proc/net/tcp6").unwrap_or_default();
+        Some(four.lines().chain(six.lines()).filter_map(listener).collect())
+    }
+
+    /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`
+    fn listener(line: &str) -> Option<Listener> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
+        if *state != LISTEN {
+            return None;
+        }
+        let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
+        Some(Listener { port, inode: inode.parse().ok()? })
+    }
+
+    /// The sockets that a process has open; `None` where they cannot be seen.
+    pub(super) fn sockets(process: i32) -> Option<Vec<u64>> {
+        let folder = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+        let socket = |path: std::path::PathBuf| {
+            path.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        };
+        Some(folder.flatten().filter_map(|item| socket(std::fs::read_link(item.path()).ok()?)).collect())
+    }
+
+    pub(super) fn ephemeral_ports() -> Option<(u16, u16)> {
+        let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+        let mut words = text.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use super::Listener;
+
+    pub(super) fn listeners() -> Option<Vec<Listener>> {
+        None
+    }
+
+    pub(super) fn sockets(_process: i32) -> Option<Vec<u64>> {
+        None
+    }
+
+    pub(super) fn ephemeral_ports() -> Option<(u16, u16)> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_is_found_with_its_process() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(owner(port, &[own]), Owner::Theirs);
+        assert!(ports(&[own]).contains(&port));
+        // The first process of the machine is not this one; whether its sockets can be seen depends on rights.
+        assert_ne!(owner(port, &[1]), Owner::Theirs);
+        assert_eq!(owner(port, &[]), Owner::Other);
+        drop(listener);
+        assert_eq!(owner(port, &[own]), Owner::Nobody);
+    }
+}
