@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use iaspec_harness::subject::Manifest;
-use iaspec_harness::subject::placeholders::{Template, Values};
+use iaspec_harness::subject::placeholders::Values;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -204,7 +204,6 @@ fn an_agent_starts_as_its_manifest_says(#[case] file: &str) {
     let manifest = Manifest::read(&root().join("agent-under-test").join(file)).unwrap();
     let values = values(folder.path(), free_port());
     if let Some(template) = &manifest.config_template {
-        let template = Template::parse(&std::fs::read_to_string(template).unwrap()).unwrap();
         std::fs::write(&values["config"], template.render(&values).unwrap()).unwrap();
     }
     let manifest = manifest.with_program("iaspec", Path::new(iaspec().get_program()));
