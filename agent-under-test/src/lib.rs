@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! * [`protocol`]: the core. Bytes in, typed values out, and back; no sockets, files, clocks or threads.
+//! * [`agent`]: an agent, its core without input and output too.
 //! * [`codec_driver`]: the core behind the JSON line protocol that a codec subject speaks.
 //!
 //! The core is written apart from the vectors and from the harness, so that the three can contradict each

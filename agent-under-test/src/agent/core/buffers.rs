@@ -93,6 +93,8 @@ fn empty(bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -151,5 +153,31 @@ mod tests {
         assert_eq!(outbox.bytes(), b"bcd");
         outbox.sent(3);
         assert_eq!(outbox.bytes(), b"");
+    }
+
+    proptest! {
+        /// Bytes leave as they came, in whatever pieces; the memory is bounded by the most that was there.
+        #[test]
+        fn nothing_is_lost_and_memory_is_bounded(
+            steps in proptest::collection::vec((any::<bool>(), 0..200_000_usize), 1..20),
+            announced in 0..1_000_000_usize,
+        ) {
+            let mut inbox = Inbox::default();
+            let (mut expected, mut most) = (Vec::new(), KEPT);
+            for ((comes, count), byte) in steps.into_iter().zip(0..) {
+                if comes {
+                    let piece = vec![byte; count];
+                    inbox.extend(&piece, announced);
+                    expected.extend(piece);
+                } else {
+                    let count = count.min(expected.len());
+                    let taken: Vec<u8> = expected.drain(..count).collect();
+                    prop_assert!(inbox.take(count) == taken);
+                }
+                prop_assert!(expected == inbox.bytes());
+                most = most.max(expected.len());
+                prop_assert!(inbox.bytes.capacity() <= 2 * most);
+            }
+        }
     }
 }

@@ -38,6 +38,7 @@ pub struct Connection {
     phase: Phase,
     inbox: Inbox,
     outbox: Outbox,
+    acknowledged: bool,
     input_ended: bool,
     deadline: Option<Duration>,
     request: Option<Request>,
@@ -103,6 +104,7 @@ impl Connection {
             phase: Phase::Handshake,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            acknowledged: false,
             input_ended: false,
             deadline,
             request: None,
@@ -136,6 +138,12 @@ impl Connection {
     #[must_use]
     pub fn is_past_handshake(&self) -> bool {
         !matches!(self.phase, Phase::Handshake | Phase::Joining { .. })
+    }
+
+    /// Whether its handshake was acknowledged. Otherwise nothing was sent, and nothing will be.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged
     }
 
     /// Whether nothing is left to do but to close it.
@@ -282,6 +290,7 @@ impl Connection {
         match acknowledgement.encode() {
             Ok(bytes) => {
                 self.outbox.extend(&bytes);
+                self.acknowledged = true;
                 self.phase = Phase::Messages(framing);
                 self.advance(now);
             }

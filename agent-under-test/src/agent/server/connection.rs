@@ -39,17 +39,12 @@ pub(super) async fn serve_client(agent: &Arc<Agent>, mut socket: TcpStream, peer
         return;
     }
     drop(slot);
-    let acknowledged = client.connection.end().is_none();
-    if acknowledged {
-        // An answer must not wait for the one before it to be confirmed. Failing that it only comes later.
-        let _ = socket.set_nodelay(true);
-    }
     if client.converse(&mut socket, Connection::is_over).await.is_err() {
         return;
     }
     let Some(end) = client.connection.end().filter(|end| **end != End::Client) else { return };
     agent.log.line(format_args!("{peer}: ended: {end}"));
-    if acknowledged {
+    if client.connection.is_acknowledged() {
         let _ = timeout(LAST_INPUT, end_output_and_drain(&mut socket)).await;
     }
 }

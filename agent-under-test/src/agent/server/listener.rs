@@ -79,6 +79,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections that are still being closed must not keep a new agent from its port.
     socket.set_reuseaddr(true)?;
+    // The sockets that are accepted get the next two from here, without a call for each. An answer does not
+    // wait for the one before it to be confirmed, and a client that is gone without a word is found out.
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -131,5 +135,45 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.0.admission.lock().unwrap_or_else(PoisonError::into_inner).leave();
         self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test reads a log")]
+mod tests {
+    use super::*;
+    use crate::agent::server::Log;
+    use crate::agent::settings::{Choices, Settings};
+
+    #[tokio::test]
+    async fn accepted_sockets_do_not_delay_and_find_out_who_is_gone() {
+        let listener = Listener::open(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
+        let _client = TcpStream::connect(listener.address().unwrap()).await.unwrap();
+        let (accepted, _) = listener.0.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert!(rustix::net::sockopt::socket_keepalive(&accepted).unwrap());
+    }
+
+    /// A defect cannot be had on purpose, so a task with one stands for the service of a client.
+    #[tokio::test]
+    async fn a_defect_ends_one_task_which_is_logged_and_frees_its_slot() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("agent.log");
+        let (log, writer) = Log::open(Some(&file)).unwrap();
+        let policy = Settings::new(Choices::default()).unwrap().policy;
+        let agent = Arc::new(Agent::new(policy, folder.path().to_owned(), log));
+        let gate = Arc::new(Gate { admission: Mutex::new(Admission::new(1)), freed: Notify::new() });
+        let (slot, watched) = (Slot::new(&gate), Arc::clone(&agent));
+        let task = tokio::spawn(async move {
+            let _watch = Watch { agent: watched, peer: "127.0.0.1:7".parse().unwrap() };
+            let _slot = slot;
+            panic!("on purpose");
+        });
+        gate.room().await;
+        assert!(task.await.unwrap_err().is_panic());
+        drop(agent);
+        writer.finish();
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.ends_with("] 127.0.0.1:7: a defect of the agent ended the connection\n"), "{text}");
     }
 }

@@ -334,3 +334,22 @@ fn nothing_is_to_recover_where_no_update_ever_came() {
     store(&folder).recover().unwrap();
     assert_eq!(tree(folder.path()), contents(&[]));
 }
+
+#[test]
+fn an_update_waits_for_that_of_another_agent() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("updates");
+    fs::create_dir(&root).unwrap();
+    let other = Disk.lock(&root).unwrap();
+    let staged = root.join(STAGING).join("otter");
+    fs::create_dir_all(&staged).unwrap();
+    let waiting = store(&folder);
+    let update = std::thread::spawn(move || waiting.apply(&otter(vec![assembly("a.dll", "new")])));
+    // It has had time to do harm.
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(staged.exists() && !root.join("otter").exists());
+    drop(other);
+    update.join().unwrap().unwrap();
+    let expected = [("otter/", ""), ("otter/assemblies/", ""), ("otter/assemblies/a.dll", "new")];
+    assert_eq!(tree(&root), contents(&expected));
+}
