@@ -425,7 +425,7 @@ impl Matching<'_> {
         framing: Framing<'_>,
         actual: &[u8],
     ) -> Result<Bindings, Box<Mismatch>> {
-        let header = self.header_size(framing);
+        let header = framing.header;
         let decoded = match self.formats().decode(framing.type_name, actual, None) {
             Ok(decoded) if decoded.used == actual.len() => decoded,
             _ => {
@@ -547,7 +547,7 @@ impl Matching<'_> {
         inner: Option<&str>,
     ) -> Option<ByteDifference> {
         let mut difference = self.formats().byte_difference(framing.type_name, expected, actual, None)?;
-        let header = self.header_size(framing);
+        let header = framing.header;
         let (wanted, found) = (expected.get(header..)?, actual.get(header..).unwrap_or_default());
         let Some(inside) = inner.and_then(|inner| self.formats().byte_difference(inner, wanted, found, None))
         else {
@@ -590,17 +590,11 @@ impl Matching<'_> {
         };
         match usize::try_from(length) {
             Ok(data) if length <= LARGEST_DATA => {
-                let whole = self.header_size(framing) + data;
+                let whole = framing.header + data;
                 if stream.len() < whole { Cut::Incomplete } else { Cut::Whole(whole) }
             }
             _ => Cut::BadLength(length),
         }
-    }
-
-    /// How many bytes stand before the data of a message.
-    pub fn header_size(&self, framing: Framing<'_>) -> usize {
-        let empty = serde_json::json!({"target": 0, "command": 0, "data": ""});
-        self.formats().encode(framing.type_name, &empty, None).map_or(8, |bytes| bytes.len())
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::data::{Data, Frame, FrameFields, Item};
 use super::entry::Party;
 use super::value::{Known, Missing, Symbol, Unplayable};
-use crate::format::Formats;
+use crate::format::{Field, Format, Formats, Shape, TypeRef};
 use crate::yaml::{Span, Spot};
 
 /// The names of agent types, by number.
@@ -18,6 +18,21 @@ pub struct Framing<'a> {
     pub type_name: &'a str,
     /// Whether a message tells whom it is for.
     pub has_target: bool,
+    /// How many bytes stand before the data of a message.
+    pub header: usize,
+}
+
+/// How many bytes of a message stand before its data: numbers, each of a fixed size.
+fn header_size(format: &Format, frame: &str) -> usize {
+    let Some(Shape::Fields(fields)) = format.shape(frame) else { return 0 };
+    let size = |field: &Field| match &field.kind.value {
+        TypeRef::Named(name) => match format.shape(name) {
+            Some(Shape::Integer(integer)) => Some(integer.bytes),
+            _ => None,
+        },
+        _ => None,
+    };
+    fields.iter().map_while(size).sum()
 }
 
 impl<'a> Framing<'a> {
@@ -31,7 +46,8 @@ impl<'a> Framing<'a> {
         let frame =
             if party == Party::Client { &conversation.client_frame } else { &conversation.agent_frame };
         let has_target = party == Party::Client && format.protocol.value == oldest.protocol.value;
-        Some(Self { type_name: &frame.value, has_target })
+        let header = header_size(format, &frame.value);
+        Some(Self { type_name: &frame.value, has_target, header })
     }
 
     /// Both framings of a party, for a conversation whose version is not known.

@@ -291,7 +291,7 @@ pub enum Part {
 
 impl Step {
     /// All kinds that the step's members name, with the place of what makes it one. A valid step has one.
-    pub fn kinds(&self) -> Vec<(Kind<'_>, Span)> {
+    pub fn kinds(&self) -> impl Iterator<Item = (Kind<'_>, Span)> {
         fn actor(party: Party, name: &Option<Spot<Name>>) -> Option<(Kind<'_>, Span)> {
             name.as_ref().map(|name| (Kind::Actor(party, name), name.span))
         }
@@ -312,12 +312,11 @@ impl Step {
         ]
         .into_iter()
         .flatten()
-        .collect()
     }
 
     /// Which kind of step it is; `None` when its members name none.
     pub fn kind(&self) -> Option<Kind<'_>> {
-        self.kinds().first().map(|(kind, _)| *kind)
+        self.kinds().next().map(|(kind, _)| kind)
     }
 
     /// Whether it puts bytes on a connection.

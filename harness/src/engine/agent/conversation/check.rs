@@ -188,7 +188,7 @@ impl Conversation<'_> {
         if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
             return self.exactly_message(watch, &exact, framing, connection, scope).await;
         }
-        let header = self.with_matching(scope, |matching| matching.header_size(framing));
+        let header = framing.header;
         let mut wanted = header;
         loop {
             let waited = self.wait(watch, connection, wanted, None).await?;

@@ -87,7 +87,7 @@ impl Conversation<'_> {
             // A message may stand in one step with the handshake that tells how it is framed.
             let framing = self.framing_behind(Party::Client, talk, &data)?;
             let bytes = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
-            Ok((bytes, matching.header_size(framing)))
+            Ok((bytes, framing.header))
         })?;
         let Some(connection) = talk.connection() else {
             return Err(Trouble::CannotRun(format!(
@@ -154,15 +154,24 @@ fn outgoing(
     framing: Framing<'_>,
 ) -> Result<Vec<u8>, Unbuildable> {
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
-        bytes.append(&mut matching.player.frame(frame, framing)?);
+        add(&mut bytes, matching.player.frame(frame, framing)?);
     }
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
         match &item.value {
-            WireItem::Hex(hex) => bytes.append(&mut hex.bytes()),
+            WireItem::Hex(hex) => add(&mut bytes, hex.bytes()),
             WireItem::Tamper(_) | WireItem::Tls(_) => {
                 return Err(Unbuildable::unencodable(item.span, "this release speaks no encryption".into()));
             }
         }
     }
     Ok(bytes)
+}
+
+/// Appends bytes; the first are taken as they are, since they may be many.
+fn add(all: &mut Vec<u8>, mut more: Vec<u8>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn mistakes(steps: &[Spot<Step>]) -> Vec<Mistake> {
 }
 
 fn of_step(step: &Spot<Step>, mistakes: &mut Vec<Mistake>) {
-    let kinds = step.kinds();
+    let kinds = step.kinds().collect::<Vec<_>>();
     match kinds.as_slice() {
         [] => {
             return mistakes
