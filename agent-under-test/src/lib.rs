@@ -8,5 +8,6 @@
 //! The core is written apart from the vectors and from the harness, so that the three can contradict each
 //! other. Clause identifiers such as `DAT-2` are those of the protocol description that the project tests.
 
+pub mod agent;
 pub mod codec_driver;
 pub mod protocol;

@@ -166,7 +166,7 @@ impl Matching<'_> {
         }
         let used = actual.len() - rest.len();
         Err(Box::new(Mismatch {
-            summary: format!("{} follow the last field", amount(rest.len())),
+            summary: format!("{} left over behind the last field", amount(rest.len())),
             expected: amount(used),
             actual: amount(actual.len()),
             bytes: None,
@@ -403,10 +403,15 @@ impl Matching<'_> {
         framing: Framing<'_>,
         actual: &[u8],
     ) -> Result<Bindings, Box<Mismatch>> {
-        if let Ok(Some(expected)) = self.exact_frame(frame, framing)
-            && expected == actual
-        {
-            return Ok(Bindings::new());
+        if let Ok(Some(expected)) = self.exact_frame(frame, framing) {
+            if expected == actual {
+                return Ok(Bindings::new());
+            }
+            let inner = match &frame.value {
+                Frame::Fields(fields) => fields.data.as_ref().and_then(|data| only_type(data)),
+                Frame::Hex(_) => None,
+            };
+            return Err(self.frame_differs(framing, &expected, actual, inner));
         }
         match &frame.value {
             Frame::Hex(hex) => Err(self.frame_differs(framing, &hex.bytes(), actual, None)),
@@ -421,9 +426,20 @@ impl Matching<'_> {
         actual: &[u8],
     ) -> Result<Bindings, Box<Mismatch>> {
         let header = self.header_size(framing);
-        let decoded = self.formats().decode(framing.type_name, actual, None);
-        let command = decoded.ok().and_then(|decoded| decoded.value.get("command").cloned());
-        let command = command.unwrap_or(Json::Null);
+        let decoded = match self.formats().decode(framing.type_name, actual, None) {
+            Ok(decoded) if decoded.used == actual.len() => decoded,
+            _ => {
+                let summary = "field `length` does not fit the message";
+                let (expected, actual) = (amount(actual.len().saturating_sub(header)), amount(actual.len()));
+                return Err(Box::new(Mismatch {
+                    summary: summary.to_owned(),
+                    expected,
+                    actual,
+                    bytes: None,
+                }));
+            }
+        };
+        let command = decoded.value.get("command").cloned().unwrap_or(Json::Null);
         let data = actual.get(header..).unwrap_or_default();
         let inner = fields.data.as_ref().and_then(|data| only_type(data));
         let mut bindings = Bindings::new();
@@ -503,7 +519,8 @@ impl Matching<'_> {
         actual: &[u8],
         inner: Option<&str>,
     ) -> Box<Mismatch> {
-        let inner = inner.or_else(|| self.response_type(expected));
+        // The type of a response says more than that of its only item.
+        let inner = self.response_type(expected).or(inner);
         let bytes = self.frame_difference(framing, expected, actual, inner);
         Box::new(Mismatch {
             summary: difference_summary(bytes.as_ref()),

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::terms::TimeSpan;
 
+use crate::commands::agent;
+
 /// Conformance tests for implementations of the Inedo Agent protocol.
 #[derive(Debug, Parser)]
 #[command(name = "iaspec", version, max_term_width = 100)]
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     /// The reference codec: answers the line protocol on standard input and output
     #[command(after_long_help = CODEC_HELP)]
     Codec,
+    /// The reference agent: serves protocol versions 1000 and 2000 over TCP
+    #[command(after_long_help = agent::HELP)]
+    Agent(Box<agent::AgentArguments>),
 }
 
 const RUN_HELP: &str = "\

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
         Command::Codec => commands::codec::codec(),
+        Command::Agent(agent) => commands::agent::agent(*agent),
     };
     outcome.unwrap_or_else(|error| error.report())
 }

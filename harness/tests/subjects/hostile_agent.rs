@@ -3,8 +3,10 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::zombie_processes,
     reason = "a test program, which may die"
 )]
 

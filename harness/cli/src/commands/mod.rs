@@ -1,5 +1,6 @@
 //! The commands, a module each.
 
+pub(crate) mod agent;
 pub(crate) mod codec;
 pub(crate) mod explain;
 pub(crate) mod list;

@@ -20,11 +20,18 @@ use crate::arguments::Run;
 use crate::exit::Failure;
 use crate::signals;
 
+/// A file of the reference implementation, by its path in the repository.
+type Embedded = (&'static str, &'static str);
+
 /// The manifests of the reference implementation, one for each role that it has.
-const REFERENCE: [(&str, &str); 1] = [(
-    "agent-under-test/subject-codec.yaml",
-    include_str!("../../../../agent-under-test/subject-codec.yaml"),
-)];
+const REFERENCE: [Embedded; 2] = [
+    ("agent-under-test/subject-codec.yaml", include_str!("../../../../agent-under-test/subject-codec.yaml")),
+    ("agent-under-test/subject-agent.yaml", include_str!("../../../../agent-under-test/subject-agent.yaml")),
+];
+
+/// The files that those manifests name, by their names in them.
+const REFERENCE_FILES: [Embedded; 1] =
+    [("InedoAgent.config.tmpl", include_str!("../../../../agent-under-test/InedoAgent.config.tmpl"))];
 
 /// The columns assumed where there is no terminal.
 const WIDTH: usize = 100;
@@ -54,14 +61,21 @@ fn manifests(subject: Option<&Path>) -> Result<Vec<Manifest>, Failure> {
     let read = match subject {
         Some(path) => vec![Manifest::read(path).map_err(Failure::usages)?],
         None => {
-            let read = |(path, text): (&str, &str)| {
-                Manifest::parse(&Source::new(path, text), Path::new("."))
+            let read = |(path, text): Embedded| {
+                Manifest::parse_with(&Source::new(path, text), Path::new("."), &embedded)
                     .map_err(|findings| Failure::usages(findings.iter().map(|f| f.render(true)).collect()))
             };
             REFERENCE.into_iter().map(read).collect::<Result<_, _>>()?
         }
     };
     Ok(read.into_iter().map(|manifest| manifest.with_program("iaspec", &program)).collect())
+}
+
+/// A file that an embedded manifest names.
+fn embedded(path: &Path) -> io::Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let found = REFERENCE_FILES.iter().find(|(known, _)| Some(*known) == name);
+    found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }
 
 type Plans<'a> = Vec<(&'a Manifest, Plan<'a>)>;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::conversation::{self, Background, Counterpart, Course, Trouble};
-use super::health::{Ailment, Health};
+use super::health::{Ailment, Health, greet};
 use super::lateness::Lateness;
 use super::running::{Agent, NotRunning};
 use super::settings::Asked;
@@ -399,10 +399,9 @@ impl Run<'_, '_, '_> {
         if report.course.trouble.is_some() {
             report.log = agent.log().await;
         }
-        if agent.process().is_some() {
-            let (health, seen) = Health::first(&self.background, &agent, asked).await;
-            drop(health);
-            report.ailment = seen.err();
+        // Its settings may be the case's own, so only a handshake that it acknowledged is known to be good.
+        if let (Some(_), Some(greeting)) = (agent.process(), report.course.greeting.take()) {
+            report.ailment = greet(&agent, &greeting, self.background.patience).await.err();
             if report.ailment.is_some() && report.log.is_none() {
                 report.log = agent.log().await;
             }

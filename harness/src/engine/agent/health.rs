@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, End};
-use super::conversation::Background;
+use super::conversation::{Background, Greeting};
 use super::running::Agent;
 use super::settings::Asked;
 use crate::subject::Ending;
@@ -76,7 +76,7 @@ impl fmt::Display for Ailment {
 pub(super) struct Health<'a> {
     background: &'a Background<'a>,
     agent: &'a Agent<'a>,
-    asked: &'a Asked,
+    greeting: Greeting,
     /// A connection that stays open, with its framing version; `None` where the subject never gave one.
     held: RefCell<Option<Held>>,
     busy: Mutex<()>,
@@ -103,10 +103,14 @@ impl<'a> Health<'a> {
         agent: &'a Agent<'a>,
         asked: &'a Asked,
     ) -> (Self, Result<(), Ailment>) {
+        let greeting = Greeting {
+            from: asked.allowed_address(),
+            bytes: good_handshake(background, highest_version(background, agent)),
+        };
         let health = Self {
             background,
             agent,
-            asked,
+            greeting,
             held: RefCell::new(None),
             busy: Mutex::new(()),
             begun: Cell::new(0),
@@ -156,60 +160,14 @@ impl<'a> Health<'a> {
         Err(ended.map_or(ailment, Ailment::Died))
     }
 
-    /// A good handshake, up to the first byte of the acknowledgement.
     async fn handshake(&self) -> Result<Connection, Ailment> {
-        let patience = self.background.patience;
-        let from = self.asked.allowed_address();
-        let connection = Connection::open(self.agent.address, from, patience)
-            .await
-            .map_err(|error| Ailment::Refuses(error.to_string()))?;
-        connection.send(&self.good_handshake(), None, patience).await;
-        let seen = connection
-            .watch(Instant::now() + patience, |inbox| match (inbox.unread(), inbox.end()) {
-                ([0..=2, ..], _) => Some(Ok(())),
-                ([other, ..], _) => Some(Err(format!("answered with the byte {other:02x}"))),
-                ([], Some((end, _))) => Some(Err(end.to_string())),
-                ([], None) => None,
-            })
-            .await;
-        match seen {
-            None => Err(Ailment::Silent(patience)),
-            Some(Err(end)) => Err(Ailment::EndsHandshake(end)),
-            Some(Ok(())) => Ok(connection),
-        }
-    }
-
-    /// The lowest and highest version that the subject was started with.
-    fn versions(&self) -> (i32, i32) {
-        let asked = self.agent.values.get("versions").map(String::as_str).unwrap_or_default();
-        let mut versions: Vec<i32> = asked.split(',').filter_map(|version| version.parse().ok()).collect();
-        if versions.is_empty() {
-            versions.clone_from(&self.background.manifest.supports.versions);
-        }
-        let lowest = versions.iter().min().copied().unwrap_or(2000);
-        (lowest, versions.iter().max().copied().unwrap_or(lowest))
-    }
-
-    /// A handshake of the newest version that the subject speaks: for v1 the session 0.
-    fn good_handshake(&self) -> Vec<u8> {
-        let formats = &self.background.corpus.formats;
-        let (_, highest) = self.versions();
-        let oldest = formats.iter().next();
-        let speaks_oldest = oldest.is_some_and(|format| format.protocol.value >= highest);
-        let format = if speaks_oldest { oldest } else { formats.iter().last() };
-        let value = if speaks_oldest {
-            serde_json::json!({"version": highest, "session": 0})
-        } else {
-            serde_json::json!({"min": highest, "max": highest})
-        };
-        let bytes = format.map(|format| formats.encode(&format.conversation.handshake, &value, None));
-        bytes.and_then(Result::ok).unwrap_or_default()
+        greet(self.agent, &self.greeting, self.background.patience).await
     }
 
     /// Keeps a connection open, and finds out whether requests are answered on it.
     async fn hold(&self, connection: Connection) {
         let formats = &self.background.corpus.formats;
-        let (_, highest) = self.versions();
+        let highest = highest_version(self.background, self.agent);
         let Some(framing) = Framing::new(formats, Party::Client, highest) else { return };
         let request = serde_json::json!({"target": 0, "command": 3, "data": "01"});
         let request = formats.encode(framing.type_name, &request, None).unwrap_or_default();
@@ -264,6 +222,60 @@ impl<'a> Health<'a> {
             None => Err(Ailment::HeldIsSilent(patience)),
         }
     }
+}
+
+/// A good handshake, up to the first byte of the acknowledgement.
+///
+/// # Errors
+///
+/// What the subject does instead of serving it.
+pub(super) async fn greet(
+    agent: &Agent<'_>,
+    greeting: &Greeting,
+    patience: Duration,
+) -> Result<Connection, Ailment> {
+    let connection = Connection::open(agent.address, greeting.from, patience)
+        .await
+        .map_err(|error| Ailment::Refuses(error.to_string()))?;
+    connection.send(&greeting.bytes, None, patience).await;
+    let seen = connection
+        .watch(Instant::now() + patience, |inbox| match (inbox.unread(), inbox.end()) {
+            ([0..=2, ..], _) => Some(Ok(())),
+            ([other, ..], _) => Some(Err(format!("answered with the byte {other:02x}"))),
+            ([], Some((end, _))) => Some(Err(end.to_string())),
+            ([], None) => None,
+        })
+        .await;
+    match seen {
+        None => Err(Ailment::Silent(patience)),
+        Some(Err(end)) => Err(Ailment::EndsHandshake(end)),
+        Some(Ok(())) => Ok(connection),
+    }
+}
+
+/// The highest version that a subject was started with.
+fn highest_version(background: &Background<'_>, agent: &Agent<'_>) -> i32 {
+    let asked = agent.values.get("versions").map(String::as_str).unwrap_or_default();
+    let mut versions: Vec<i32> = asked.split(',').filter_map(|version| version.parse().ok()).collect();
+    if versions.is_empty() {
+        versions.clone_from(&background.manifest.supports.versions);
+    }
+    versions.into_iter().max().unwrap_or_default()
+}
+
+/// A handshake for one version: of the oldest one with the session 0.
+fn good_handshake(background: &Background<'_>, version: i32) -> Vec<u8> {
+    let formats = &background.corpus.formats;
+    let oldest = formats.iter().next();
+    let speaks_oldest = oldest.is_some_and(|format| format.protocol.value >= version);
+    let format = if speaks_oldest { oldest } else { formats.iter().last() };
+    let value = if speaks_oldest {
+        serde_json::json!({"version": version, "session": 0})
+    } else {
+        serde_json::json!({"min": version, "max": version})
+    };
+    let bytes = format.map(|format| formats.encode(&format.conversation.handshake, &value, None));
+    bytes.and_then(Result::ok).unwrap_or_default()
 }
 
 /// The size of the message that some bytes begin with, once it is there.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::connection::{Connection, End, Inbox};
 use super::scope::Scope;
 use super::talk::{Moment, Talk};
-use super::{Conversation, Mismatch, Outcome, Trouble};
+use super::{Conversation, Greeting, Mismatch, Outcome, Trouble};
 use crate::hex_text::amount;
 use crate::matching::{Bindings, Cut};
 use crate::terms::TimeSpan;
@@ -170,6 +170,7 @@ impl Conversation<'_> {
             decoded.ok().and_then(|decoded| i32::try_from(decoded.value.get("value")?.as_i64()?).ok());
         if let Some(value) = value {
             talk.acknowledged(value, self.oldest_version());
+            *self.greeting.borrow_mut() = Some(Greeting { from: talk.from, bytes: talk.handshake() });
         }
     }
 

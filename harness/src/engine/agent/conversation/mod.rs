@@ -82,6 +82,17 @@ pub(super) struct Course {
     pub(super) trouble: Option<Trouble>,
     /// Whether a connection ended before the case did.
     pub(super) saw_end: bool,
+    /// The last handshake that was acknowledged.
+    pub(super) greeting: Option<Greeting>,
+}
+
+/// A handshake that a subject acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Greeting {
+    /// From where.
+    pub(super) from: Option<IpAddr>,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Runs a case. Gives back the subject that the case was in charge of, as it left it.
@@ -106,6 +117,7 @@ pub(super) async fn run<'a>(
         talks: RefCell::default(),
         memory_at_start: Cell::new(0),
         saw_end: Cell::new(false),
+        greeting: RefCell::new(None),
     };
     conversation.memory_at_start.set(conversation.peak_memory());
     let scope = Scope::default();
@@ -113,7 +125,11 @@ pub(super) async fn run<'a>(
     if outcome.is_ok() {
         outcome = conversation.fence().await;
     }
-    let course = Course { trouble: outcome.err(), saw_end: conversation.saw_end.get() };
+    let course = Course {
+        trouble: outcome.err(),
+        saw_end: conversation.saw_end.get(),
+        greeting: conversation.greeting.take(),
+    };
     match conversation.counterpart {
         Counterpart::Shared(_) => (course, None),
         Counterpart::Own(agent) => (course, agent.into_inner()),
@@ -131,6 +147,7 @@ struct Conversation<'a> {
     talks: RefCell<BTreeMap<String, Rc<Talk>>>,
     memory_at_start: Cell<u64>,
     saw_end: Cell<bool>,
+    greeting: RefCell<Option<Greeting>>,
 }
 
 type Outcome = Result<(), Trouble>;

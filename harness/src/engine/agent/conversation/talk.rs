@@ -43,6 +43,8 @@ pub(super) enum Phase {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Talk {
+    /// From where it was made, where that is not left to the system.
+    pub(super) from: Option<IpAddr>,
     connection: RefCell<Option<Rc<Connection>>>,
     /// The end of the last step.
     pub(super) last: Cell<Moment>,
@@ -89,6 +91,7 @@ impl Talk {
         let before = Instant::now();
         let connection = Connection::open(to, from, within).await?;
         Ok(Rc::new(Self {
+            from,
             connection: RefCell::new(Some(Rc::new(connection))),
             last: Cell::new(Moment { before, after: Instant::now() }),
             phase: Cell::new(Phase::Handshake),
@@ -139,6 +142,11 @@ impl Talk {
     pub(super) fn is_between_messages(&self) -> bool {
         let sent = self.sent.borrow();
         sent.handshake.len() == HANDSHAKE && sent.header.is_empty() && sent.owed == 0 && !sent.lost
+    }
+
+    /// The handshake as it was sent.
+    pub(super) fn handshake(&self) -> Vec<u8> {
+        self.sent.borrow().handshake.clone()
     }
 
     /// The two numbers of the handshake, once it was sent whole.

@@ -1,0 +1,155 @@
+//! What came in and is not handled yet, and what is to go out.
+
+use bytes::Bytes;
+
+/// From this size on a message is handed over in the memory that it arrived in; below, it is copied.
+const LARGE: usize = 64 << 10;
+
+/// The memory in bytes that an empty buffer may keep.
+const KEPT: usize = 4 << 10;
+
+/// Bytes in the order they came, taken off at the front.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Inbox {
+    /// What is there.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Appends bytes. The memory grows as they come: to no more than twice what is there, and not beyond
+    /// `announced` bytes unless so many have come (FRM-6).
+    pub(super) fn extend(&mut self, bytes: &[u8], announced: usize) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let needed = self.bytes.len() + bytes.len();
+        if needed > self.bytes.capacity() {
+            let wanted = (2 * self.bytes.capacity()).min(announced).max(needed);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes off the first `length` bytes, which must be there.
+    pub(super) fn take(&mut self, length: usize) -> Bytes {
+        if length < LARGE {
+            let taken = Bytes::copy_from_slice(&self.bytes()[..length]);
+            self.start += length;
+            if self.bytes().is_empty() {
+                self.clear();
+            }
+            return taken;
+        }
+        let rest = self.bytes.split_off(self.start + length);
+        let whole = Bytes::from(std::mem::replace(&mut self.bytes, rest));
+        whole.slice(std::mem::take(&mut self.start)..)
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        empty(&mut self.bytes);
+        self.start = 0;
+    }
+}
+
+/// Bytes to be sent, in order.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outbox {
+    /// What is still to be sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Appends bytes.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.sent);
+        self.sent = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The first `count` bytes were sent.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.bytes.len());
+        if self.bytes().is_empty() {
+            empty(&mut self.bytes);
+            self.sent = 0;
+        }
+    }
+}
+
+fn empty(bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.shrink_to(KEPT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_what_came_first() {
+        let mut inbox = Inbox::default();
+        inbox.extend(b"abc", 0);
+        assert_eq!(inbox.take(2), "ab".as_bytes());
+        inbox.extend(b"de", 0);
+        assert_eq!(inbox.bytes(), b"cde");
+        assert_eq!(inbox.take(3), "cde".as_bytes());
+        assert_eq!(inbox.bytes(), b"");
+    }
+
+    #[test]
+    fn a_large_message_is_taken_with_bytes_before_and_behind_it() {
+        let mut inbox = Inbox::default();
+        let large: Vec<u8> = (0..LARGE).map(|index| index.to_le_bytes()[1]).collect();
+        inbox.extend(b"before", 0);
+        inbox.extend(&large, 0);
+        inbox.extend(b"behind", 0);
+        assert_eq!(inbox.take(6), "before".as_bytes());
+        assert_eq!(inbox.take(LARGE), large);
+        assert_eq!(inbox.bytes(), b"behind");
+        assert_eq!(inbox.take(6), "behind".as_bytes());
+    }
+
+    #[test]
+    fn memory_grows_with_what_has_come_and_is_given_back() {
+        let mut inbox = Inbox::default();
+        let announced = 64 << 20;
+        inbox.extend(&[0; 16], announced);
+        assert!(inbox.bytes.capacity() <= 32);
+        while inbox.bytes().len() < 300_000 {
+            inbox.extend(&[0; 1000], announced);
+            assert!(inbox.bytes.capacity() <= 2 * inbox.bytes().len());
+        }
+        inbox.clear();
+        assert!(inbox.bytes.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn memory_does_not_grow_beyond_a_frame_that_is_nearly_there() {
+        let mut inbox = Inbox::default();
+        for _ in 0..100 {
+            inbox.extend(&[0; 1000], 100_000);
+        }
+        assert_eq!((inbox.bytes().len(), inbox.bytes.capacity()), (100_000, 100_000));
+    }
+
+    #[test]
+    fn what_was_sent_is_gone_and_the_rest_follows() {
+        let mut outbox = Outbox::default();
+        outbox.extend(b"abc");
+        outbox.sent(1);
+        outbox.extend(b"d");
+        assert_eq!(outbox.bytes(), b"bcd");
+        outbox.sent(3);
+        assert_eq!(outbox.bytes(), b"");
+    }
+}

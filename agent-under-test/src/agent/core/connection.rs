@@ -1,0 +1,370 @@
+//! A client's connection, from its first byte to its end.
+//!
+//! The methods are of three kinds. `handle_…` tell what happened and when: bytes came, bytes were sent, the
+//! time came, a request was met. Getters tell what is to be done next: send [`output`](Connection::output),
+//! read if [`wants_input`](Connection::wants_input), come back at the [`deadline`](Connection::deadline), close
+//! when [`is_over`](Connection::is_over). [`take_request`](Connection::take_request) gives what the connection
+//! needs from outside; until that is met, messages behind it wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::buffers::{Inbox, Outbox};
+use super::framing::{Framing, Message, answer};
+use super::negotiation::{Agreement, Refusal, negotiate};
+use super::policy::{Policy, Product};
+use super::update::{RefusedUpdate, Update};
+use crate::protocol::{
+    Acknowledgement, AgentType, Command, Decode, Encode, Encryption, GetRootPath, HandshakeV2, Malformed,
+    OpenSession, PROTOCOL_ID, ProtocolVersion, SessionId, TooLong, Writer,
+};
+
+/// Bytes of a handshake (HS-1).
+const HANDSHAKE_SIZE: usize = 24;
+
+/// With so many bytes unsent, a client that does not read gets nothing more handled.
+const OUTPUT_LIMIT: usize = 64 << 10;
+
+/// How long a connection that is to end waits for its client to take any of the answers that are left.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// One connection as a machine without input and output.
+#[derive(Debug)]
+pub struct Connection {
+    policy: Arc<Policy>,
+    phase: Phase,
+    inbox: Inbox,
+    outbox: Outbox,
+    input_ended: bool,
+    deadline: Option<Duration>,
+    request: Option<Request>,
+    refusals: Vec<RefusedUpdate>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The 24 bytes are not all there.
+    Handshake,
+    /// A session was asked for; its ID goes into the acknowledgement, if that tells one.
+    Joining { tells_session: bool },
+    /// Messages are handled.
+    Messages(Framing),
+    /// An update is being made; later messages wait for it (MTA-8).
+    Updating(Framing),
+    /// What is left is sent, then it is over.
+    Ending(End),
+}
+
+/// What a connection needs from outside.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Request {
+    /// A place in a session, 0 for a new one; see [`Connection::handle_session`].
+    Session(SessionId),
+    /// Files to be put in place; see [`Connection::handle_update_over`].
+    Update(Update),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum End {
+    /// The client has gone, or has nothing more to say.
+    #[error("the client has ended it")]
+    Client,
+    /// The first bytes are another protocol's (HS-3).
+    #[error("not the protocol ID of the Inedo Agent protocol")]
+    WrongProtocol,
+    /// No version in common (NEG-2).
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The 24 bytes did not come in time (HS-10).
+    #[error("no handshake within {}.{:03} s", .0.as_secs(), .0.subsec_millis())]
+    HandshakeTimeout(Duration),
+    /// A frame that cannot be received (FRM-6).
+    #[error("a bad frame: {0}")]
+    BadFrame(#[from] Malformed),
+    /// A message to a product whose host cannot be started (RTE-8).
+    #[error("no host can be started for agent type {}", .0.0)]
+    NoHost(AgentType),
+    /// An answer that no frame can carry.
+    #[error("an answer cannot be sent: {0}")]
+    Unsendable(#[from] TooLong),
+}
+
+impl Connection {
+    /// A connection that was accepted at `now`; the time for its handshake runs from there.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, now: Duration) -> Self {
+        let deadline = now.checked_add(policy.handshake_timeout);
+        Self {
+            policy,
+            phase: Phase::Handshake,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            input_ended: false,
+            deadline,
+            request: None,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Bytes to be sent, if any. Tell with [`handle_sent`](Self::handle_sent) how many were.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.outbox.bytes()
+    }
+
+    /// Whether bytes are to be read: not while messages wait, so that what a client sends stays bounded.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Handshake => true,
+            Phase::Messages(_) => !self.input_ended && !self.is_congested(),
+            Phase::Joining { .. } | Phase::Updating(_) | Phase::Ending(_) => false,
+        }
+    }
+
+    /// When to call [`handle_time`](Self::handle_time) if nothing happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Whether its handshake is over, whichever way; it needs no slot any more (HS-11).
+    #[must_use]
+    pub fn is_past_handshake(&self) -> bool {
+        !matches!(self.phase, Phase::Handshake | Phase::Joining { .. })
+    }
+
+    /// Whether nothing is left to do but to close it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ending(_)) && self.output().is_empty()
+    }
+
+    /// Why it ends, from the moment that this is certain.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        if let Phase::Ending(end) = &self.phase { Some(end) } else { None }
+    }
+
+    /// What has to be done for it before it goes on.
+    pub fn take_request(&mut self) -> Option<Request> {
+        self.request.take()
+    }
+
+    /// The updates refused since this was last asked, for the log: no client is told (MTA-11).
+    pub fn take_refusals(&mut self) -> Vec<RefusedUpdate> {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// Bytes came.
+    pub fn handle_input(&mut self, bytes: &[u8], now: Duration) {
+        self.handle_time(now);
+        if matches!(self.phase, Phase::Ending(_)) {
+            return;
+        }
+        let announced = self.announced();
+        self.inbox.extend(bytes, announced);
+        self.advance(now);
+    }
+
+    /// No more bytes will come. Whole messages that came are still handled, a part of one is not (FRM-7).
+    pub fn handle_end_of_input(&mut self, now: Duration) {
+        self.input_ended = true;
+        self.advance(now);
+    }
+
+    /// The first bytes of the output were sent.
+    pub fn handle_sent(&mut self, count: usize, now: Duration) {
+        self.outbox.sent(count);
+        if matches!(self.phase, Phase::Ending(_)) {
+            self.deadline = now.checked_add(LINGER);
+        }
+        self.advance(now);
+    }
+
+    /// It is that late. At a deadline this gives up what it was for.
+    pub fn handle_time(&mut self, now: Duration) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.phase {
+            Phase::Handshake => self.finish(End::HandshakeTimeout(self.policy.handshake_timeout), now),
+            Phase::Ending(_) => self.outbox = Outbox::default(),
+            Phase::Joining { .. } | Phase::Messages(_) | Phase::Updating(_) => {}
+        }
+    }
+
+    /// The connection is part of that session now, as it [requested](Request::Session).
+    pub fn handle_session(&mut self, session: SessionId, now: Duration) {
+        if let Phase::Joining { tells_session } = self.phase {
+            let value = if tells_session { session.0 } else { ProtocolVersion::V1.0 };
+            self.acknowledge(value, Framing::V1, now);
+        }
+    }
+
+    /// The update that was [requested](Request::Update) is over; whether it was made does not matter here.
+    pub fn handle_update_over(&mut self, now: Duration) {
+        if let Phase::Updating(framing) = self.phase {
+            self.phase = Phase::Messages(framing);
+            self.advance(now);
+        }
+    }
+
+    /// Handles all that is there and can be handled.
+    fn advance(&mut self, now: Duration) {
+        loop {
+            let handled = match self.phase {
+                Phase::Handshake => self.handshake(now),
+                Phase::Messages(framing) if !self.is_congested() => self.next_message(framing, now),
+                _ => return,
+            };
+            if !handled {
+                break;
+            }
+        }
+        if self.input_ended {
+            self.finish(End::Client, now);
+        }
+    }
+
+    fn is_congested(&self) -> bool {
+        self.outbox.bytes().len() >= OUTPUT_LIMIT
+    }
+
+    /// Size in bytes of what is on its way, as far as it is known; 0 if not.
+    fn announced(&self) -> usize {
+        let Phase::Messages(framing) = self.phase else { return 0 };
+        framing.size(self.inbox.bytes(), self.policy.max_message).ok().flatten().unwrap_or(0)
+    }
+
+    /// Handles the handshake once it is there or known to be wrong; tells whether it was.
+    fn handshake(&mut self, now: Duration) -> bool {
+        let bytes = self.inbox.bytes();
+        let id = PROTOCOL_ID.to_bytes_le();
+        let seen = bytes.len().min(id.len());
+        if bytes[..seen] != id[..seen] {
+            self.finish(End::WrongProtocol, now);
+            return true;
+        }
+        if bytes.len() < HANDSHAKE_SIZE {
+            return false;
+        }
+        match HandshakeV2::decode(&self.inbox.take(HANDSHAKE_SIZE)) {
+            Ok((handshake, _)) => self.negotiate(handshake, now),
+            Err(malformed) => self.finish(malformed.into(), now),
+        }
+        true
+    }
+
+    fn negotiate(&mut self, handshake: HandshakeV2, now: Duration) {
+        match negotiate(self.policy.versions, handshake.min.0, handshake.max.0) {
+            Ok(Agreement::Session { wanted }) => self.join(wanted, true),
+            Ok(Agreement::Version(ProtocolVersion::V1)) => self.join(SessionId(0), false),
+            Ok(Agreement::Version(version)) => self.acknowledge(version.0, Framing::of(version), now),
+            Err(refusal) => self.finish(refusal.into(), now),
+        }
+    }
+
+    fn join(&mut self, wanted: SessionId, tells_session: bool) {
+        self.deadline = None;
+        self.phase = Phase::Joining { tells_session };
+        self.request = Some(Request::Session(wanted));
+    }
+
+    fn acknowledge(&mut self, value: i32, framing: Framing, now: Duration) {
+        let server_version = self.policy.server_version;
+        let acknowledgement = Acknowledgement { encryption: Encryption::None, value, server_version };
+        self.deadline = None;
+        match acknowledgement.encode() {
+            Ok(bytes) => {
+                self.outbox.extend(&bytes);
+                self.phase = Phase::Messages(framing);
+                self.advance(now);
+            }
+            Err(error) => self.finish(error.into(), now),
+        }
+    }
+
+    /// Handles a message if it is all there; tells whether it was.
+    fn next_message(&mut self, framing: Framing, now: Duration) -> bool {
+        let size = match framing.size(self.inbox.bytes(), self.policy.max_message) {
+            Ok(Some(size)) if size <= self.inbox.bytes().len() => size,
+            Ok(_) => return false,
+            Err(malformed) => {
+                self.finish(malformed.into(), now);
+                return true;
+            }
+        };
+        let frame = self.inbox.take(size);
+        let handled =
+            framing.open(&frame).map_err(End::from).and_then(|message| self.message(message, framing));
+        if let Err(end) = handled {
+            self.finish(end, now);
+        }
+        true
+    }
+
+    fn message(&mut self, message: Message, framing: Framing) -> Result<(), End> {
+        match Product::of(message.target) {
+            Some(Product::Meta) => self.meta_message(message, framing),
+            Some(_) => Err(End::NoHost(message.target)),
+            // Perhaps a product of the future (CMP-3).
+            None => Ok(()),
+        }
+    }
+
+    /// Handles a message to the agent itself. One that is refused has no effect and no answer (MTA-11).
+    fn meta_message(&mut self, message: Message, framing: Framing) -> Result<(), End> {
+        let Message { command, data, .. } = message;
+        match command {
+            Command::OPEN_SESSION if framing == Framing::V2 => self.open_session(&data),
+            Command::UPDATE_AGENT => {
+                self.update(&data, framing);
+                Ok(())
+            }
+            Command::GET_ROOT_PATH => self.root_path(&data),
+            // Perhaps a command of the future (CMP-3).
+            _ => Ok(()),
+        }
+    }
+
+    /// No product has a host program, so no session can be served (RTE-2).
+    fn open_session(&mut self, data: &[u8]) -> Result<(), End> {
+        const NO_SESSION: i32 = 0;
+        if OpenSession::decode(data).is_ok() {
+            self.outbox.extend(&answer(Command::OPEN_SESSION, &NO_SESSION.to_le_bytes())?);
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, data: &Bytes, framing: Framing) {
+        match Update::decode(data) {
+            Ok(update) => {
+                self.request = Some(Request::Update(update));
+                self.phase = Phase::Updating(framing);
+            }
+            Err(refused) => self.refusals.push(refused),
+        }
+    }
+
+    fn root_path(&mut self, data: &[u8]) -> Result<(), End> {
+        let Ok((request, _)) = GetRootPath::decode(data) else { return Ok(()) };
+        let product = Product::of(request.agent_type);
+        if let Some(path) = product.and_then(|product| self.policy.roots.of(product)) {
+            let mut writer = Writer::new();
+            writer.string("path", path)?;
+            self.outbox.extend(&answer(Command::GET_ROOT_PATH, &writer.into_bytes())?);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, end: End, now: Duration) {
+        self.phase = Phase::Ending(end);
+        self.inbox.clear();
+        self.deadline = now.checked_add(LINGER);
+    }
+}

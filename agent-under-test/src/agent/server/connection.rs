@@ -1,0 +1,168 @@
+//! A client's socket and the machine behind it.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::listener::Slot;
+use super::{Agent, Membership};
+use crate::agent::core::{Connection, End, Request};
+
+/// Bytes read at once.
+const READ_SIZE: usize = 64 << 10;
+
+/// When the agent ends a connection, so long and so many bytes may still come without disturbing what was
+/// answered before: a socket that is closed with unread bytes discards what its peer has not read yet.
+const LAST_INPUT: Duration = Duration::from_secs(1);
+const LAST_INPUT_SIZE: u64 = 1 << 20;
+
+thread_local! {
+    /// Where bytes are read to, shared by all connections of a thread: one that is idle has no buffer.
+    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
+}
+
+/// Serves a client until one of the two has enough.
+pub(super) async fn serve_client(agent: &Arc<Agent>, mut socket: TcpStream, peer: SocketAddr, slot: Slot) {
+    let connection = Connection::new(Arc::clone(&agent.policy), agent.now());
+    let mut client = Client { agent, peer, connection, membership: None, update: None };
+    if client.converse(&mut socket, Connection::is_past_handshake).await.is_err() {
+        return;
+    }
+    drop(slot);
+    let acknowledged = client.connection.end().is_none();
+    if acknowledged {
+        // An answer must not wait for the one before it to be confirmed. Failing that it only comes later.
+        let _ = socket.set_nodelay(true);
+    }
+    if client.converse(&mut socket, Connection::is_over).await.is_err() {
+        return;
+    }
+    let Some(end) = client.connection.end().filter(|end| **end != End::Client) else { return };
+    agent.log.line(format_args!("{peer}: ended: {end}"));
+    if acknowledged {
+        let _ = timeout(LAST_INPUT, end_output_and_drain(&mut socket)).await;
+    }
+}
+
+async fn end_output_and_drain(socket: &mut TcpStream) -> io::Result<()> {
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket.take(LAST_INPUT_SIZE), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+/// What a conversation needs beside a stream of bytes.
+struct Client<'a> {
+    agent: &'a Arc<Agent>,
+    peer: SocketAddr,
+    connection: Connection,
+    /// Its place in a session, once it has one.
+    membership: Option<Membership>,
+    /// The update that it waits for. It goes on even if the client leaves.
+    update: Option<JoinHandle<()>>,
+}
+
+impl Client<'_> {
+    /// Has the connection talk over a stream until it is as far as `done` says.
+    async fn converse<S>(&mut self, stream: &mut S, done: fn(&Connection) -> bool) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut timer = pin!(sleep_until(self.agent.started));
+        loop {
+            self.meet_requests();
+            if done(&self.connection) {
+                return Ok(());
+            }
+            poll_fn(|context| self.poll_step(context, stream, timer.as_mut())).await?;
+        }
+    }
+
+    fn meet_requests(&mut self) {
+        for refused in self.connection.take_refusals() {
+            self.agent.log.line(format_args!("{}: refused an update: {refused}", self.peer));
+        }
+        while let Some(request) = self.connection.take_request() {
+            match request {
+                Request::Session(wanted) => {
+                    let membership = Membership::new(self.agent, wanted);
+                    self.connection.handle_session(membership.session, self.agent.now());
+                    self.membership = Some(membership);
+                }
+                Request::Update(update) => {
+                    self.update = Some(tokio::spawn(Arc::clone(self.agent).update(update, self.peer)));
+                }
+            }
+        }
+    }
+
+    /// Lets the first thing happen that can.
+    fn poll_step<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut S,
+        timer: Pin<&mut Sleep>,
+    ) -> Poll<io::Result<()>> {
+        if self.poll_update(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.connection.output().is_empty()
+            && let Poll::Ready(sent) = Pin::new(&mut *stream).poll_write(context, self.connection.output())
+        {
+            return Poll::Ready(sent.map(|count| self.connection.handle_sent(count, self.agent.now())));
+        }
+        if self.connection.wants_input()
+            && let Poll::Ready(read) = self.poll_read(context, stream)
+        {
+            return Poll::Ready(read);
+        }
+        ready!(self.poll_deadline(context, timer));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_update(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(update) = &mut self.update else { return Poll::Pending };
+        // What became of it is in the log.
+        let _ = ready!(Pin::new(update).poll(context));
+        self.update = None;
+        self.connection.handle_update_over(self.agent.now());
+        Poll::Ready(())
+    }
+
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<()>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+            let now = self.agent.now();
+            match buffer.filled() {
+                [] => self.connection.handle_end_of_input(now),
+                bytes => self.connection.handle_input(bytes, now),
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        let Some(deadline) = self.connection.deadline() else { return Poll::Pending };
+        let deadline: Instant = self.agent.started + deadline;
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.poll(context));
+        self.connection.handle_time(self.agent.now());
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,189 @@
+//! The agent at work: sockets, time, files and signals around the core.
+//!
+//! [`run`] is the whole life of an agent. Everything that can be wrong with its settings is found before the
+//! port is opened.
+
+mod connection;
+mod listener;
+mod log;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use super::core::{Policy, Sessions, Update};
+use super::settings::{EncryptionSettings, Settings};
+use super::update_store::{Disk, StoreError, UpdateStore};
+use crate::protocol::SessionId;
+use listener::Listener;
+
+pub use log::{Log, LogWriter};
+
+/// How long the end of the agent waits for an update that is being made. Whatever becomes of it, it is whole
+/// or not there.
+const LAST_UPDATE: Duration = Duration::from_secs(1);
+
+/// Why an agent did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A mode of encryption that this agent does not serve.
+    #[error(
+        "Encryption (--encryption): mode {0} was asked for, and this release's agent serves encryption none \
+         only"
+    )]
+    EncryptionNotServed(&'static str),
+    /// The log cannot be written.
+    #[error("LogFile (--log-file): {}: {source}", path.display())]
+    Log {
+        /// The file, or standard error.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What an earlier update left cannot be removed.
+    #[error("UpdatePath (--update-dir): {0}")]
+    UpdateDirectory(#[from] StoreError),
+    /// Nothing can be listened on.
+    #[error("Address and Port (--host, --port): cannot listen on {address}: {source}")]
+    Listen {
+        /// Where it was tried.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The operating system refuses something that every agent needs.
+    #[error("the operating system does not let an agent start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What all connections of an agent share.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    policy: Arc<Policy>,
+    sessions: Mutex<Sessions>,
+    updates: UpdateStore,
+    /// Held while an update is made: one at a time, in the order they came.
+    updating: tokio::sync::Mutex<()>,
+    log: Log,
+    started: Instant,
+}
+
+impl Agent {
+    fn new(policy: Policy, update_dir: PathBuf, log: Log) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            sessions: Mutex::default(),
+            updates: UpdateStore::new(update_dir, Disk),
+            updating: tokio::sync::Mutex::default(),
+            log,
+            started: Instant::now(),
+        }
+    }
+
+    /// The time in the terms of the core.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Makes an update and logs what became of it, which no client is told (MTA-2).
+    async fn update(self: Arc<Self>, update: Update, peer: SocketAddr) {
+        let _turn = self.updating.lock().await;
+        let agent = Arc::clone(&self);
+        let work = tokio::task::spawn_blocking(move || {
+            let (product, count) = (update.product.name(), update.files.len());
+            match agent.updates.apply(&update) {
+                Ok(()) => agent.log.line(format_args!("{peer}: updated {product}: {count} files")),
+                Err(error) => agent.log.line(format_args!("{peer}: did not update {product}: {error}")),
+            }
+        });
+        if let Err(error) = work.await {
+            self.log.line(format_args!("{peer}: a defect of the agent broke an update off: {error}"));
+        }
+    }
+}
+
+/// A connection's place in a session, which it gives back at its end.
+#[derive(Debug)]
+struct Membership {
+    agent: Arc<Agent>,
+    session: SessionId,
+}
+
+impl Membership {
+    fn new(agent: &Arc<Agent>, wanted: SessionId) -> Self {
+        let session = agent.sessions.lock().unwrap_or_else(PoisonError::into_inner).join(wanted);
+        Self { agent: Arc::clone(agent), session }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.agent.sessions.lock().unwrap_or_else(PoisonError::into_inner).leave(self.session);
+    }
+}
+
+/// Runs an agent until SIGTERM or SIGINT ends it.
+///
+/// # Errors
+///
+/// [`StartError`] says why it did not start; its port was not opened then.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    match settings.encryption {
+        EncryptionSettings::None => {}
+        EncryptionSettings::Ssl { .. } => return Err(StartError::EncryptionNotServed("ssl")),
+        EncryptionSettings::Aes { .. } => return Err(StartError::EncryptionNotServed("aes")),
+    }
+    let (log, writer) = Log::open(settings.log_file.as_deref()).map_err(|source| {
+        let path = settings.log_file.clone().unwrap_or_else(|| "standard error".into());
+        StartError::Log { path, source }
+    })?;
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(settings, log));
+    runtime.shutdown_timeout(LAST_UPDATE);
+    writer.finish();
+    result
+}
+
+async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
+    let agent = Arc::new(Agent::new(settings.policy, settings.update_dir, log));
+    agent.updates.recover()?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    raise_file_limit(&agent.log);
+    if settings.connections.enabled && !settings.connections.servers.is_empty() {
+        agent.log.line(format_args!("Connections: this agent makes no connections, it only listens"));
+    }
+    let listener = Listener::open(settings.address, settings.port)?;
+    agent.log.line(format_args!("listening on {}", listener.address()?));
+    let limit = usize::try_from(settings.max_concurrent_handshakes).unwrap_or(usize::MAX);
+    let received = tokio::select! {
+        name = first(&mut terminate, &mut interrupt) => name,
+        () = listener.serve(&agent, limit, settings.allowed_addresses) => "the end of its listener",
+    };
+    agent.log.line(format_args!("stopping after {received}"));
+    Ok(())
+}
+
+async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Each connection is an open file, and the soft limit of 1024 that is usual is soon reached.
+fn raise_file_limit(log: &Log) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        log.line(format_args!("the limit of open files stays at {current:?}: {error}"));
+    }
+}

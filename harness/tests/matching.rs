@@ -1,0 +1,272 @@
+//! Bytes of a conversation against what a transcript expects of them: what fits, what does not, and which field is
+//! named. The bytes are worked out from HS-4, FRM-3 and DAT-1 to DAT-3.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
+mod support;
+
+use iaspec_harness::matching::{Bindings, Cut, Matching, Mismatch};
+use iaspec_harness::vectors::transcript::Party;
+use iaspec_harness::vectors::transcript::data::{Data, Frame};
+use iaspec_harness::vectors::transcript::play::{AckDefaults, Framing, Player};
+use iaspec_harness::vectors::transcript::value::{Known, SettingName};
+use iaspec_harness::yaml::{Source, Spot, from_node, parse};
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value as Json, json};
+use support::{FORMATS, bytes};
+
+/// A run whose Otter root path is `/o`, and in which 7 was bound to `seven`.
+struct Run;
+
+impl Known for Run {
+    fn setting(&self, name: SettingName) -> Option<Json> {
+        (name == SettingName::OtterRoot).then(|| json!("/o"))
+    }
+
+    fn binding(&self, name: &str) -> Option<Json> {
+        (name == "seven").then(|| json!(7))
+    }
+}
+
+fn with_matching<T>(call: impl FnOnce(Matching<'_>) -> T) -> T {
+    let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
+    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
+    call(Matching { player, any_command: false })
+}
+
+fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> T {
+    from_node(&parse(&Source::new("test.yaml", yaml)).expect("YAML")).expect("what it should be")
+}
+
+fn framing() -> Framing<'static> {
+    Framing::new(&FORMATS, Party::Agent, 2000).expect("a framing")
+}
+
+fn handshake_bytes(expected: &str, actual: &str) -> Result<Bindings, Box<Mismatch>> {
+    let expected: Data = read(expected);
+    with_matching(|matching| matching.data(&expected, &bytes(actual), Some("ack")))
+}
+
+fn message(expected: &str, actual: &str) -> Result<Bindings, Box<Mismatch>> {
+    let expected: Spot<Frame> = read(expected);
+    with_matching(|matching| matching.frame(&expected, framing(), &bytes(actual)))
+}
+
+#[rstest]
+#[case::version_named("[{ack: {value: 2000}}]", "00 d0070000 33000000")]
+#[case::any_server_version("[{ack: {value: 2000}}]", "00 d0070000 ffffffff")]
+#[case::all_named("[{ack: {encryption: 0, value: 1, server_version: [51]}}]", "00 01000000 33000000")]
+#[case::literal("\"00 d0070000 33000000\"", "00 d0070000 33000000")]
+#[case::one_of("[{ack: {value: {one_of: [1, 2]}}}]", "00 02000000 00000000")]
+#[case::range("[{ack: {value: {range: {from: -5, to: 999}}}}]", "00 fbffffff 00000000")]
+#[case::range_upper_end("[{ack: {value: {range: {from: -5, to: 999}}}}]", "00 e7030000 00000000")]
+#[case::reference("[{ack: {value: {ref: seven}}}]", "00 07000000 00000000")]
+#[case::anything("[{ack: {value: {any: {play: 5}}}}]", "00 12345678 00000000")]
+fn an_acknowledgement_that_fits(#[case] expected: &str, #[case] actual: &str) {
+    assert_eq!(handshake_bytes(expected, actual), Ok(Vec::new()));
+}
+
+#[rstest]
+#[case::another_version(
+    "[{ack: {value: 2000}}]",
+    "00 e8030000 33000000",
+    "field `value` differs",
+    "2000",
+    "1000"
+)]
+#[case::encryption_of_the_run(
+    "[{ack: {value: 1}}]",
+    "01 01000000 00000000",
+    "field `encryption` differs",
+    "0",
+    "1"
+)]
+#[case::no_mode_at_all(
+    "[{ack: {value: 1}}]",
+    "03 01000000 00000000",
+    "field `encryption` cannot be read: 3 is not one of 0 (none), 1 (ssl), 2 (aes)",
+    "value: 1",
+    "9 bytes"
+)]
+#[case::none_of_these(
+    "[{ack: {value: {one_of: [1, 2]}}}]",
+    "00 03000000 00000000",
+    "field `value` differs",
+    "one of 1, 2",
+    "3"
+)]
+#[case::below_the_range(
+    "[{ack: {value: {range: {from: 0, to: 999}}}}]",
+    "00 ffffffff 00000000",
+    "field `value` differs",
+    "0 to 999",
+    "-1"
+)]
+#[case::above_the_range(
+    "[{ack: {value: {range: {from: 0, to: 999}}}}]",
+    "00 e8030000 00000000",
+    "field `value` differs",
+    "0 to 999",
+    "1000"
+)]
+#[case::not_what_was_bound(
+    "[{ack: {value: {ref: seven}}}]",
+    "00 08000000 00000000",
+    "field `value` differs",
+    "7 (`seven` from before)",
+    "8"
+)]
+#[case::literal(
+    "\"00 d0070000 33000000\"",
+    "00 d0070001 33000000",
+    "field `value` differs, first at offset 4",
+    "9 bytes",
+    "9 bytes"
+)]
+fn an_acknowledgement_that_does_not_fit(
+    #[case] expected: &str,
+    #[case] actual: &str,
+    #[case] summary: &str,
+    #[case] wanted: &str,
+    #[case] found: &str,
+) {
+    let mismatch = handshake_bytes(expected, actual).expect_err("a mismatch");
+    assert_eq!(
+        (mismatch.summary.as_str(), mismatch.expected.as_str(), mismatch.actual.as_str()),
+        (summary, wanted, found)
+    );
+    let rows = &mismatch.bytes.as_ref().expect("both side by side").rows;
+    let differs = rows.iter().find(|row| row.differs).expect("a row that differs");
+    assert!(summary.contains(&format!("`{}`", differs.field)), "{rows:?}");
+}
+
+#[rstest]
+#[case::literal("\"03000000 03000000 022f6f\"", "03000000 03000000 022f6f")]
+#[case::setting("{command: 3, data: [{string: {setting: otter_root}}]}", "03000000 03000000 02 2f6f")]
+#[case::any_string("{command: 3, data: [{string: {any: {play: x}}}]}", "06000000 03000000 05 6162636465")]
+#[case::no_data("{command: 7}", "00000000 07000000")]
+#[case::any_command("{command: {any: {play: 1}}}", "00000000 ffffffff")]
+#[case::several_items("{command: 1, data: [{int32: 7}, {string: é}]}", "07000000 01000000 07000000 02c3a9")]
+#[case::all_bytes_left(
+    "{command: 1, data: [{int32: 7}, {any: {play: \"00\"}}]}",
+    "06000000 01000000 07000000 beef"
+)]
+#[case::literal_then_typed(
+    "{command: 1, data: [\"ff\", {int32: {any: {play: 1}}}]}",
+    "05000000 01000000 ff 78563412"
+)]
+fn a_message_that_fits(#[case] expected: &str, #[case] actual: &str) {
+    assert_eq!(message(expected, actual), Ok(Vec::new()));
+}
+
+#[rstest]
+#[case::another_command("{command: 3}", "00000000 04000000", "field `command` differs, first at offset 4")]
+#[case::data_where_none_is(
+    "{command: 7}",
+    "01000000 07000000 00",
+    "field `length` differs, first at offset 0"
+)]
+#[case::another_path(
+    "{command: 3, data: [{string: {setting: otter_root}}]}",
+    "03000000 03000000 02 2f70",
+    "field `root_path` differs, first at offset 10"
+)]
+#[case::bytes_behind_the_last_field(
+    "{command: {any: {play: 3}}, data: [{int32: 7}]}",
+    "05000000 03000000 07000000 00",
+    "field `rest` differs, first at offset 4"
+)]
+#[case::not_the_type(
+    "{command: {any: {play: 3}}, data: [{string: {any: {play: x}}}]}",
+    "01000000 03000000 05",
+    "field `string` cannot be read"
+)]
+fn a_message_that_does_not_fit(#[case] expected: &str, #[case] actual: &str, #[case] summary: &str) {
+    let mismatch = message(expected, actual).expect_err("a mismatch");
+    assert!(mismatch.summary.starts_with(summary), "{}", mismatch.summary);
+}
+
+#[test]
+fn bytes_that_follow_the_last_field_are_told() {
+    let mismatch = message(
+        "{command: {any: {play: 3}}, data: [{int32: {any: {play: 7}}}]}",
+        "05000000 03000000 07000000 00",
+    );
+    // The data are one value of a type, which takes no more than it needs.
+    assert_eq!(mismatch.expect_err("a byte more").summary, "1 byte left over behind the last field");
+}
+
+#[test]
+fn what_is_bound_comes_back() {
+    let bound =
+        handshake_bytes("[{ack: {value: {bind: session, play: 1}}}]", "00 09000000 00000000").unwrap();
+    assert_eq!(bound, [("session".to_owned(), json!(9))]);
+    let bound =
+        message("{command: 1, data: [{bind: rest, play: \"00\"}]}", "02000000 01000000 beef").unwrap();
+    assert_eq!(bound, [("rest".to_owned(), json!("beef"))]);
+    let is = "{command: 1, data: [{int32: {bind: n, is: {range: {from: 1, to: 2}}}}]}";
+    assert_eq!(message(is, "04000000 01000000 02000000").unwrap(), [("n".to_owned(), json!(2))]);
+    assert_eq!(message(is, "04000000 01000000 03000000").unwrap_err().expected, "1 to 2");
+}
+
+#[test]
+fn any_command_will_do_where_the_subject_reads_it_so() {
+    let expected: Spot<Frame> = read("{command: 3, data: [{int32: 7}]}");
+    let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
+    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
+    let any = Matching { player, any_command: true };
+    assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 07000000")).is_ok());
+    assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 08000000")).is_err());
+}
+
+#[rstest]
+#[case("", Cut::Incomplete)]
+#[case("000000", Cut::Incomplete)]
+#[case("00000000 030000", Cut::Incomplete)]
+#[case("00000000 03000000", Cut::Whole(8))]
+#[case("02000000 03000000 61", Cut::Incomplete)]
+#[case("02000000 03000000 6162 63", Cut::Whole(10))]
+#[case("ffffffff", Cut::BadLength(-1))]
+#[case("ffffff7f", Cut::BadLength(i32::MAX))]
+fn a_stream_is_cut_into_messages(#[case] stream: &str, #[case] cut: Cut) {
+    assert_eq!(with_matching(|matching| matching.cut(&bytes(stream), framing())), cut);
+}
+
+#[rstest]
+#[case("[{ack: {value: 2000}}]", 9)]
+#[case("[{ack: {value: {any: {}}}}]", 9)]
+#[case("\"0011\"", 2)]
+fn the_length_of_an_acknowledgement_is_known_before(#[case] data: &str, #[case] length: usize) {
+    let data: Data = read(data);
+    assert_eq!(with_matching(|matching| matching.length(&data)), Ok(length));
+}
+
+proptest! {
+    /// Of two messages only the one that was expected fits, and the place of the first difference is told.
+    #[test]
+    fn one_changed_byte_never_fits(place in 0_usize..20, change in 1_u8..=255) {
+        let good = bytes("0c000000 03000000 0b 2f7661722f6f74746572 21");
+        let mut changed = good.clone();
+        changed[place] ^= change;
+        let expected: Spot<Frame> = read("{command: 3, data: [{string: \"/var/otter!\"}]}");
+        with_matching(|matching| {
+            prop_assert!(matching.frame(&expected, framing(), &good).is_ok());
+            let mismatch = matching.frame(&expected, framing(), &changed).expect_err("it differs");
+            let bytes = mismatch.bytes.expect("both side by side");
+            let field = match place {
+                0..4 => "length",
+                4..8 => "command",
+                8 => "root_path length",
+                _ => "root_path",
+            };
+            prop_assert!(bytes.rows.iter().any(|row| row.differs && row.field == field), "{place}: {:?}", bytes.rows);
+            Ok(())
+        })?;
+    }
+}
