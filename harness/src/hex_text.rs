@@ -38,6 +38,58 @@ impl std::error::Error for HexError {}
 /// ```
 pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
+    for stretch in stretches(text)? {
+        match stretch {
+            Stretch::Bytes(mut some) => bytes.append(&mut some),
+            Stretch::Repeated { byte, count } => bytes.resize(bytes.len() + count, byte),
+        }
+    }
+    Ok(bytes)
+}
+
+/// A part of some bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// Written out.
+    Bytes(Vec<u8>),
+    /// One byte, many times.
+    Repeated {
+        /// The byte.
+        byte: u8,
+        /// How often.
+        count: usize,
+    },
+}
+
+impl Stretch {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Stretch::Bytes(bytes) => bytes.len(),
+            Stretch::Repeated { count, .. } => *count,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Reads hex text without writing out its long repetitions: each is a stretch of its own.
+///
+/// # Errors
+///
+/// As of [`parse`].
+///
+/// ```
+/// use iaspec_harness::hex_text::{Stretch, stretches};
+/// let parts = stretches("02 00*100000").unwrap();
+/// // The byte that is repeated stands with those before it.
+/// assert_eq!(parts, [Stretch::Bytes(vec![2, 0]), Stretch::Repeated { byte: 0, count: 99_999 }]);
+/// ```
+pub fn stretches(text: &str) -> Result<Vec<Stretch>, HexError> {
+    let mut all = Stretches { done: Vec::new(), bytes: Vec::with_capacity(text.len() / 2), length: 0 };
     let mut half: Option<(usize, u8)> = None;
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -47,8 +99,7 @@ pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
                 let digits: String =
                     std::iter::from_fn(|| chars.next_if(|(_, c)| c.is_ascii_digit()).map(|(_, c)| c))
                         .collect();
-                repeat_last(&mut bytes, half.is_some(), &digits)
-                    .map_err(|message| HexError { at, message })?;
+                all.repeat_last(half.is_some(), &digits).map_err(|message| HexError { at, message })?;
             }
             _ => {
                 let digit = c
@@ -57,14 +108,63 @@ pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
                     .ok_or_else(|| HexError { at, message: format!("`{c}` is not a hexadecimal digit") })?;
                 match half.take() {
                     None => half = Some((at, digit)),
-                    Some((_, high)) => bytes.push(high << 4 | digit),
+                    Some((_, high)) => all.bytes.push(high << 4 | digit),
                 }
             }
         }
     }
     match half {
         Some((at, _)) => Err(HexError { at, message: "half a byte: the last digit stands alone".to_owned() }),
-        None => Ok(bytes),
+        None => Ok(all.finish()),
+    }
+}
+
+/// Repetitions of at least so many bytes are stretches of their own.
+const LONG: usize = 64 << 10;
+
+/// Stretches under way.
+struct Stretches {
+    done: Vec<Stretch>,
+    /// What was written out since the last of them.
+    bytes: Vec<u8>,
+    /// How many bytes those have that are done.
+    length: usize,
+}
+
+impl Stretches {
+    fn repeat_last(&mut self, half: bool, digits: &str) -> Result<(), String> {
+        let last = self.bytes.last().copied().or_else(|| match self.done.last() {
+            Some(Stretch::Repeated { byte, .. }) => Some(*byte),
+            _ => None,
+        });
+        let last = last.filter(|_| !half).ok_or("`*` must follow a whole byte")?;
+        let count: usize = digits.parse().map_err(|_| "`*` must be followed by a number of repetitions")?;
+        if count == 0 {
+            return Err("a byte cannot be repeated 0 times; leave it out".to_owned());
+        }
+        if (self.length + self.bytes.len()).saturating_add(count) > LARGEST {
+            return Err(format!("more than {LARGEST} bytes"));
+        }
+        if count < LONG {
+            self.bytes.resize(self.bytes.len() + count - 1, last);
+        } else {
+            self.flush();
+            self.done.push(Stretch::Repeated { byte: last, count: count - 1 });
+            self.length += count - 1;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        if !self.bytes.is_empty() {
+            self.length += self.bytes.len();
+            self.done.push(Stretch::Bytes(std::mem::take(&mut self.bytes)));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Stretch> {
+        self.flush();
+        self.done
     }
 }
 
@@ -90,17 +190,4 @@ pub fn decode(digits: &str) -> Result<Vec<u8>, hex::FromHexError> {
     let mut bytes = vec![0; digits.len() / 2];
     hex::decode_to_slice(digits, &mut bytes)?;
     Ok(bytes)
-}
-
-fn repeat_last(bytes: &mut Vec<u8>, half: bool, digits: &str) -> Result<(), String> {
-    let last = *bytes.last().filter(|_| !half).ok_or("`*` must follow a whole byte")?;
-    let count: usize = digits.parse().map_err(|_| "`*` must be followed by a number of repetitions")?;
-    if count == 0 {
-        return Err("a byte cannot be repeated 0 times; leave it out".to_owned());
-    }
-    if bytes.len() + count > LARGEST {
-        return Err(format!("more than {LARGEST} bytes"));
-    }
-    bytes.resize(bytes.len() + count - 1, last);
-    Ok(())
 }

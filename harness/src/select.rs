@@ -16,6 +16,8 @@ const LONGEST: usize = 1000;
 pub struct Pattern {
     text: String,
     tokens: Vec<Token>,
+    /// Whether it means just the name that it is.
+    is_name: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,9 @@ impl Pattern {
         if length > LONGEST {
             return Err(format!("a pattern has at most {LONGEST} characters, this one has {length}"));
         }
-        Ok(Self { text: text.to_owned(), tokens: tokens(text) })
+        let tokens = tokens(text);
+        let is_name = tokens.iter().all(|token| matches!(token, Token::Literal(_)));
+        Ok(Self { text: text.to_owned(), tokens, is_name })
     }
 
     /// The pattern as written.
@@ -56,6 +60,10 @@ impl Pattern {
 
     /// Whether it means the case of a name.
     pub fn matches(&self, name: &str) -> bool {
+        // A name on its own, as in the command that runs one case again.
+        if self.is_name {
+            return self.text == name;
+        }
         let name: Vec<char> = name.chars().collect();
         // After each token: the places of the name that the pattern so far can have come to.
         let mut reached = vec![false; name.len() + 1];

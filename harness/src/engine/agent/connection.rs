@@ -13,11 +13,16 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::hex_text::Stretch;
+
 /// How many bytes are read ahead of what the case looks at.
 const READ_AHEAD: usize = 256 << 10;
 
 /// How much is read at once, at least.
 const READ_SIZE: usize = 4 << 10;
+
+/// How much of a long repetition is written at once.
+const BLOCK: usize = 256 << 10;
 
 /// How many arrivals are told apart; later ones are taken together.
 const MOST_ARRIVALS: usize = 4096;
@@ -235,47 +240,100 @@ impl Connection {
         }
     }
 
+    /// Sends bytes at once. Fails when the peer takes nothing for `patience`.
+    pub(super) async fn send(&self, bytes: &[u8], patience: Duration) -> Sent {
+        self.send_all(&[Stretch::Bytes(bytes.to_vec())], None, patience).await
+    }
+
     /// Sends bytes, all at once or so many a write with a pause between. Fails when the peer takes nothing for
     /// `patience`.
-    pub(super) async fn send(
+    pub(super) async fn send_all(
         &self,
-        bytes: &[u8],
+        stretches: &[Stretch],
         pace: Option<(usize, Duration)>,
         patience: Duration,
     ) -> Sent {
         let before = Instant::now();
-        let (piece, pause) = pace.unwrap_or((bytes.len().max(1), Duration::ZERO));
         let mut count = 0;
+        let failure = match pace {
+            Some((piece, pause)) => self.send_in_pieces(stretches, piece, pause, patience, &mut count).await,
+            None => self.send_stretches(stretches, patience, &mut count).await,
+        };
+        Sent { before, after: Instant::now(), count, failure: failure.err() }
+    }
+
+    async fn send_in_pieces(
+        &self,
+        stretches: &[Stretch],
+        piece: usize,
+        pause: Duration,
+        patience: Duration,
+        count: &mut usize,
+    ) -> Result<(), SendFailure> {
+        let mut bytes = Vec::new();
+        for stretch in stretches {
+            match stretch {
+                Stretch::Bytes(some) => bytes.extend_from_slice(some),
+                Stretch::Repeated { byte, count } => bytes.resize(bytes.len() + count, *byte),
+            }
+        }
         for (number, piece) in bytes.chunks(piece.max(1)).enumerate() {
             if number > 0 && !pause.is_zero() {
                 sleep(pause).await;
                 if self.inbox().end().is_some() {
-                    return Sent { before, after: Instant::now(), count, failure: Some(SendFailure::Ended) };
+                    return Err(SendFailure::Ended);
                 }
             }
-            if let Err((sent, failure)) = self.send_piece(piece, patience).await {
-                count += sent;
-                return Sent { before, after: Instant::now(), count, failure: Some(failure) };
-            }
-            count += piece.len();
+            self.send_piece(piece, patience, count).await?;
         }
-        Sent { before, after: Instant::now(), count, failure: None }
+        Ok(())
     }
 
-    async fn send_piece(&self, piece: &[u8], patience: Duration) -> Result<(), (usize, SendFailure)> {
+    async fn send_stretches(
+        &self,
+        stretches: &[Stretch],
+        patience: Duration,
+        count: &mut usize,
+    ) -> Result<(), SendFailure> {
+        for stretch in stretches {
+            match stretch {
+                Stretch::Bytes(bytes) => self.send_piece(bytes, patience, count).await?,
+                Stretch::Repeated { byte, count: all } => {
+                    let block = vec![*byte; BLOCK.min(*all)];
+                    let mut left = *all;
+                    while left > 0 {
+                        let some = left.min(block.len());
+                        self.send_piece(&block[..some], patience, count).await?;
+                        left -= some;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_piece(
+        &self,
+        piece: &[u8],
+        patience: Duration,
+        count: &mut usize,
+    ) -> Result<(), SendFailure> {
         let mut sent = 0;
         while sent < piece.len() {
             match self.stream.try_write(&piece[sent..]) {
-                Ok(count) => sent += count,
+                Ok(some) => {
+                    sent += some;
+                    *count += some;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     match timeout(patience, self.stream.writable()).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => return Err((sent, SendFailure::Ended)),
-                        Err(_) => return Err((sent, SendFailure::Stuck)),
+                        // How it ended the reader tells.
+                        Ok(Err(_)) => return Err(SendFailure::Ended),
+                        Err(_) => return Err(SendFailure::Stuck),
                     }
                 }
-                // How it ended the reader tells.
-                Err(_) => return Err((sent, SendFailure::Ended)),
+                Err(_) => return Err(SendFailure::Ended),
             }
         }
         Ok(())

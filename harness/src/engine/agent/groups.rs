@@ -64,6 +64,7 @@ pub(in crate::engine) async fn run(
     let run = Run {
         background: background(corpus, manifest, results.options.answer_within),
         plan,
+        weights: cases.iter().map(|case| connections(case)).collect(),
         cases,
         jobs,
         lateness: Lateness::measured(),
@@ -117,18 +118,23 @@ fn share_out(
 ) -> VecDeque<Work> {
     let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
     let mut own = Vec::new();
+    let asked_by: Vec<(Asked, bool)> = cases
+        .iter()
+        .map(|case| (Asked::by(case.entry.needs.settings.as_deref()), needs_own_subject(case)))
+        .collect();
     for repetition in 1..=results.options.repeat {
-        for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
+        for (at, (planned, (asked, alone))) in plan.cases.iter().zip(&asked_by).enumerate() {
             if let Some(reason) = &planned.skip {
                 results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
                 continue;
             }
-            let asked = Asked::by(case.entry.needs.settings.as_deref());
             let turn = Turn { at, repetition };
-            if needs_own_subject(case) {
-                own.push(Work::Own(asked, turn));
+            if *alone {
+                own.push(Work::Own(asked.clone(), turn));
+            } else if let Some(turns) = shared.get_mut(asked) {
+                turns.push_back(turn);
             } else {
-                shared.entry(asked).or_default().push_back(turn);
+                shared.insert(asked.clone(), VecDeque::from([turn]));
             }
         }
     }
@@ -172,6 +178,8 @@ struct Run<'a, 'r, 'b> {
     background: Background<'a>,
     plan: &'a Plan<'a>,
     cases: Vec<&'a TranscriptCase>,
+    /// How many connections each case has open at most.
+    weights: Vec<u32>,
     jobs: usize,
     lateness: Lateness,
     in_flight: Semaphore,
@@ -284,7 +292,7 @@ impl Run<'_, '_, '_> {
                 waiting.borrow_mut().push(turn);
                 let (waiting, under_way, slots) = (&waiting, &under_way, &slots);
                 flying.push(async move {
-                    let weight = connections(self.cases[turn.at]);
+                    let weight = self.weights[turn.at];
                     let _slots = slots.acquire_many(weight.min(50)).await;
                     let _permits = self.permits(weight).await;
                     waiting.borrow_mut().retain(|other| *other != turn);
@@ -358,7 +366,7 @@ impl Run<'_, '_, '_> {
     /// Runs a case on a subject that no other case uses.
     async fn alone(&self, turn: Turn, asked: &Asked) -> Alone {
         let case = self.cases[turn.at];
-        let _permits = self.permits(connections(case)).await;
+        let _permits = self.permits(self.weights[turn.at]).await;
         if does_something_to_subject(case) {
             return self.in_charge(case, asked).await;
         }

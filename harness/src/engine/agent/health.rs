@@ -176,7 +176,7 @@ impl<'a> Health<'a> {
         // The acknowledgement is not judged here: the cases do that.
         let acknowledgement = self.acknowledgement_size();
         let Some((connection, request)) = self.held_parts() else { return };
-        connection.send(&request, None, self.background.patience).await;
+        connection.send(&request, self.background.patience).await;
         let answered = connection
             .watch(Instant::now() + self.background.patience, |inbox| {
                 let answer = inbox.unread().get(acknowledgement..).and_then(answer_size);
@@ -208,7 +208,7 @@ impl<'a> Health<'a> {
         }
         let Some(answer) = answer else { return Ok(()) };
         let patience = self.background.patience;
-        connection.send(&request, None, patience).await;
+        connection.send(&request, patience).await;
         let seen = connection
             .watch(Instant::now() + patience, |inbox| match (inbox.unread(), inbox.end()) {
                 (unread, _) if unread.len() >= answer => Some(Ok(())),
@@ -237,7 +237,7 @@ pub(super) async fn greet(
     let connection = Connection::open(agent.address, greeting.from, patience)
         .await
         .map_err(|error| Ailment::Refuses(error.to_string()))?;
-    connection.send(&greeting.bytes, None, patience).await;
+    connection.send(&greeting.bytes, patience).await;
     let seen = connection
         .watch(Instant::now() + patience, |inbox| match (inbox.unread(), inbox.end()) {
             ([0..=2, ..], _) => Some(Ok(())),

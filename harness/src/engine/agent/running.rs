@@ -1,6 +1,7 @@
 //! An agent that runs: started by its manifest on a port of its own, until it is stopped.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -48,7 +49,7 @@ pub(super) struct Agent<'a> {
     /// Where it listens.
     pub(super) address: SocketAddr,
     /// The settings it was started with, by placeholder.
-    pub(super) values: Values,
+    pub(super) values: Rc<Values>,
     started: Option<Started>,
 }
 
@@ -123,7 +124,7 @@ impl<'a> Agent<'a> {
         values.insert("port", address.port().to_string());
         let attempt = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await;
         match attempt {
-            Ok(Ok(_)) => Ok(Self { manifest, address, values, started: None }),
+            Ok(Ok(_)) => Ok(Self { manifest, address, values: Rc::new(values), started: None }),
             Ok(Err(error)) => {
                 Err(NotRunning::because(format!("the agent at {address} cannot be reached: {error}")))
             }
@@ -153,7 +154,7 @@ impl<'a> Agent<'a> {
         link_program(&ground);
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let started = Some(Started { process: None, ground, config, _port: port });
-        Ok(Self { manifest, address, values, started })
+        Ok(Self { manifest, address, values: Rc::new(values), started })
     }
 
     /// Starts the process, without waiting for anything.

@@ -163,6 +163,11 @@ impl Hex {
         self.length == 0
     }
 
+    /// The bytes, long repetitions not written out.
+    pub fn stretches(&self) -> Vec<hex_text::Stretch> {
+        hex_text::stretches(&self.text).unwrap_or_default()
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> Vec<u8> {
         // `parse` has seen to it that this text can be read.

@@ -316,7 +316,12 @@ impl Step {
 
     /// Which kind of step it is; `None` when its members name none.
     pub fn kind(&self) -> Option<Kind<'_>> {
-        self.kinds().next().map(|(kind, _)| kind)
+        // Asked for each step of each execution: the usual kinds first.
+        match (&self.client, &self.agent) {
+            (Some(name), _) => Some(Kind::Actor(Party::Client, name)),
+            (None, Some(name)) => Some(Kind::Actor(Party::Agent, name)),
+            (None, None) => self.kinds().next().map(|(kind, _)| kind),
+        }
     }
 
     /// Whether it puts bytes on a connection.

@@ -63,7 +63,7 @@ impl Conversation<'_> {
                 matching.player.frame_fields(&request, Span::default(), framing)
             })
             .map_err(|error| self.unbuildable(&error))?;
-        let sent = connection.send(&bytes, None, self.background.patience).await;
+        let sent = connection.send(&bytes, self.background.patience).await;
         talk.last.set(Moment { before: sent.before, after: sent.after });
         Ok(())
     }

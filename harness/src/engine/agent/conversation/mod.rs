@@ -103,9 +103,9 @@ pub(super) async fn run<'a>(
     counterpart: Counterpart<'a>,
 ) -> (Course, Option<Box<Agent<'a>>>) {
     let values = match &counterpart {
-        Counterpart::Shared(agent) => agent.values.clone(),
+        Counterpart::Shared(agent) => Rc::clone(&agent.values),
         Counterpart::Own(agent) => {
-            agent.borrow().as_ref().map(|agent| agent.values.clone()).unwrap_or_default()
+            agent.borrow().as_ref().map(|agent| Rc::clone(&agent.values)).unwrap_or_default()
         }
     };
     let conversation = Conversation {
@@ -143,7 +143,7 @@ struct Conversation<'a> {
     asked: &'a Asked,
     counterpart: Counterpart<'a>,
     /// The settings of the subject as it was last started.
-    values: RefCell<Values>,
+    values: RefCell<Rc<Values>>,
     talks: RefCell<BTreeMap<String, Rc<Talk>>>,
     memory_at_start: Cell<u64>,
     saw_end: Cell<bool>,

@@ -9,10 +9,10 @@ use super::super::connection::{Connection, SendFailure};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Mismatch, Outcome, Trouble};
-use crate::hex_text::amount;
+use crate::hex_text::{Stretch, amount};
 use crate::matching::Matching;
 use crate::terms::TimeSpan;
-use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::data::{Frame, WireItem};
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::{Framing, Unbuildable};
 use crate::vectors::transcript::step::CloseKind;
@@ -99,13 +99,13 @@ impl Conversation<'_> {
             let pause = pace.pause.map_or(std::time::Duration::ZERO, |pause| pause.0);
             (usize::try_from(pace.bytes.value).unwrap_or(usize::MAX), pause)
         });
-        let sent = connection.send(&bytes, pace, self.background.patience).await;
-        talk.note_sent(&bytes[..sent.count], header);
+        let sent = connection.send_all(&bytes, pace, self.background.patience).await;
+        talk.note_all_sent(&bytes, sent.count, header);
         match sent.failure {
             // That is for the next step to judge.
             None | Some(SendFailure::Ended) => {}
             Some(SendFailure::Stuck) => {
-                let expected = format!("{} are taken", amount(bytes.len()));
+                let expected = format!("{} are taken", amount(bytes.iter().map(Stretch::len).sum()));
                 let within = TimeSpan(self.background.patience);
                 let actual = format!("{} taken, then nothing for {within}", amount(sent.count));
                 let mismatch = Mismatch::words("the subject reads no further", expected, actual);
@@ -148,30 +148,33 @@ fn sole(connection: Rc<Connection>) -> Option<Connection> {
 
 /// All bytes of a step, in the order in which they are sent: what stands under `bytes`, then messages or raw bytes.
 fn outgoing(
-    mut bytes: Vec<u8>,
+    bytes: Vec<u8>,
     step: &Step,
     matching: Matching<'_>,
     framing: Framing<'_>,
-) -> Result<Vec<u8>, Unbuildable> {
+) -> Result<Vec<Stretch>, Unbuildable> {
+    let mut all = vec![Stretch::Bytes(bytes)];
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
-        add(&mut bytes, matching.player.frame(frame, framing)?);
+        match &frame.value {
+            Frame::Hex(hex) => hex.stretches().into_iter().for_each(|stretch| add(&mut all, stretch)),
+            Frame::Fields(_) => add(&mut all, Stretch::Bytes(matching.player.frame(frame, framing)?)),
+        }
     }
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
         match &item.value {
-            WireItem::Hex(hex) => add(&mut bytes, hex.bytes()),
+            WireItem::Hex(hex) => hex.stretches().into_iter().for_each(|stretch| add(&mut all, stretch)),
             WireItem::Tamper(_) | WireItem::Tls(_) => {
                 return Err(Unbuildable::unencodable(item.span, "this release speaks no encryption".into()));
             }
         }
     }
-    Ok(bytes)
+    Ok(all)
 }
 
-/// Appends bytes; the first are taken as they are, since they may be many.
-fn add(all: &mut Vec<u8>, mut more: Vec<u8>) {
-    if all.is_empty() {
-        *all = more;
-    } else {
-        all.append(&mut more);
+/// Appends bytes, so that those that are written out go in one piece.
+fn add(all: &mut Vec<Stretch>, more: Stretch) {
+    match (all.last_mut(), more) {
+        (Some(Stretch::Bytes(bytes)), Stretch::Bytes(mut more)) => bytes.append(&mut more),
+        (_, more) => all.push(more),
     }
 }

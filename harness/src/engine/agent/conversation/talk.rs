@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
+use crate::hex_text::Stretch;
 
 /// The bytes of a handshake (HS-1): protocol ID, two numbers.
 const HANDSHAKE: usize = 24;
@@ -111,8 +112,29 @@ impl Talk {
         self.connection.borrow_mut().take()
     }
 
+    /// Notes the first bytes of some stretches as sent. `header` is the size of what stands before the data of a
+    /// message.
+    pub(super) fn note_all_sent(&self, stretches: &[Stretch], mut count: usize, header: usize) {
+        for stretch in stretches {
+            let part = stretch.len().min(count);
+            count -= part;
+            match stretch {
+                Stretch::Bytes(bytes) => self.note_sent(&bytes[..part], header),
+                Stretch::Repeated { byte, .. } => {
+                    let block = [*byte; 4096];
+                    let mut left = part;
+                    while left > 0 {
+                        let some = left.min(block.len());
+                        self.note_sent(&block[..some], header);
+                        left -= some;
+                    }
+                }
+            }
+        }
+    }
+
     /// Notes what was sent. `header` is the size of what stands before the data of a message.
-    pub(super) fn note_sent(&self, mut bytes: &[u8], header: usize) {
+    fn note_sent(&self, mut bytes: &[u8], header: usize) {
         let mut sent = self.sent.borrow_mut();
         let room = HANDSHAKE.saturating_sub(sent.handshake.len()).min(bytes.len());
         sent.handshake.extend_from_slice(&bytes[..room]);

@@ -38,7 +38,7 @@ impl<'a> Conversation<'a> {
                 Some(_) => self.refused(step, subject, start).await,
                 None => match Agent::start_with(self.background.manifest, self.asked, Some(start)).await {
                     Ok(started) => {
-                        *self.values.borrow_mut() = started.values.clone();
+                        *self.values.borrow_mut() = std::rc::Rc::clone(&started.values);
                         agent = Some(Box::new(started));
                         Ok(())
                     }
