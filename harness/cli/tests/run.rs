@@ -39,8 +39,23 @@ fn filters_clauses_and_tiers_narrow_the_selection() {
 #[test]
 fn a_filter_that_means_a_folder_is_explained() {
     let ran = run(&["run", "--filter", "codec/strings"]);
-    let expected =
-        "iaspec: `codec/strings` matches no case of role codec; `codec/strings/**` means all below it\n";
+    let expected = "iaspec: `codec/strings` matches no case of role codec or agent; `codec/strings/**` means all \
+                    below it\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
+}
+
+#[test]
+fn filters_may_mean_cases_of_different_roles() {
+    let ran = run(&[
+        "run",
+        "--filter",
+        "codec/strings/empty",
+        "--filter",
+        "framing/segments/two-frames-in-one-write",
+    ]);
+    assert_eq!((ran.code, ran.last_line()), (Some(0), "run: 2 passed, 0 failed, 0 skipped"), "{ran:?}");
+    let ran = run(&["run", "--filter", "codec/strings/empty", "--filter", "framing/nothing"]);
+    let expected = "iaspec: `framing/nothing` matches no case of role codec or agent\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
 }
 
@@ -64,7 +79,9 @@ fn cases_that_need_aes_are_skipped_with_the_reason_where_the_subject_lacks_it() 
 fn the_result_is_the_same_at_any_number_of_jobs() {
     let vectors = Spoiled::new();
     vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let text = |jobs: &str| run(&["run", "--vectors", vectors.path(), "--jobs", jobs]).stdout;
+    let text = |jobs: &str| {
+        run(&["run", "--vectors", vectors.path(), "--filter", "codec/**", "--jobs", jobs]).stdout
+    };
     let one = text("1");
     assert!(one.contains("field `string` is read wrongly"), "{one}");
     assert_eq!(one, text("3"));
@@ -94,7 +111,7 @@ fn repetitions_count_each() {
 fn the_command_shown_with_a_failure_runs_that_case_alone() {
     let vectors = Spoiled::new();
     vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let ran = run(&["run", "--vectors", vectors.path()]);
+    let ran = run(&["run", "--vectors", vectors.path(), "--filter", "codec/**"]);
     let again = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("again: ")).expect("a command");
     let output = std::process::Command::new("sh").args(["-c", again]).output().expect("sh");
     let text = String::from_utf8_lossy(&output.stdout);

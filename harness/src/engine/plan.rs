@@ -141,19 +141,49 @@ impl<'a> Plan<'a> {
         manifest: &Manifest,
         selection: &Selection,
     ) -> Result<Self, SelectionError> {
-        let of_role = Case::of_role(corpus, manifest.role);
-        let names: Vec<_> = of_role.iter().map(|(_, case)| (case.name(), case.was())).collect();
+        let mut plans = Self::for_all(corpus, [manifest], selection)?;
+        plans.pop().map(|(_, plan)| plan).ok_or_else(|| nothing_fits(&[manifest.role]))
+    }
+
+    /// Chooses the cases for several subjects; one that no case is chosen for is left out. A filter must mean a case
+    /// of one of them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Plan::new`].
+    pub fn for_all<'m>(
+        corpus: &'a Corpus,
+        manifests: impl IntoIterator<Item = &'m Manifest>,
+        selection: &Selection,
+    ) -> Result<Vec<(&'m Manifest, Self)>, SelectionError> {
+        let manifests: Vec<&Manifest> = manifests.into_iter().collect();
+        let roles: Vec<Role> = manifests.iter().map(|manifest| manifest.role).collect();
+        let of_roles = roles.iter().flat_map(|role| Case::of_role(corpus, *role));
+        let names: Vec<_> = of_roles.map(|(_, case)| (case.name(), case.was())).collect();
         for filter in &selection.filters {
-            means_a_case(filter, &names, manifest.role).map_err(SelectionError)?;
-        }
-        for (pattern, expect) in &manifest.expect {
-            means_a_case(pattern, &names, manifest.role).map_err(|message| {
-                let (line, column) = manifest.source.line_column(expect.case.span.start);
-                SelectionError(format!("{}:{line}:{column}: under `expect`: {message}", manifest.source.name))
-            })?;
+            means_a_case(filter, &names, &roles).map_err(SelectionError)?;
         }
         for clause in &selection.clauses {
             clause_exists(corpus, clause)?;
+        }
+        let mut plans = Vec::new();
+        for manifest in manifests {
+            let plan = Self::of(corpus, manifest, selection)?;
+            if !plan.cases.is_empty() {
+                plans.push((manifest, plan));
+            }
+        }
+        if plans.is_empty() { Err(nothing_fits(&roles)) } else { Ok(plans) }
+    }
+
+    fn of(corpus: &'a Corpus, manifest: &Manifest, selection: &Selection) -> Result<Self, SelectionError> {
+        let of_role = Case::of_role(corpus, manifest.role);
+        let names: Vec<_> = of_role.iter().map(|(_, case)| (case.name(), case.was())).collect();
+        for (pattern, expect) in &manifest.expect {
+            means_a_case(pattern, &names, &[manifest.role]).map_err(|message| {
+                let (line, column) = manifest.source.line_column(expect.case.span.start);
+                SelectionError(format!("{}:{line}:{column}: under `expect`: {message}", manifest.source.name))
+            })?;
         }
         let cases: Vec<_> = of_role
             .into_iter()
@@ -165,11 +195,6 @@ impl<'a> Plan<'a> {
                 expected: expected(case, manifest),
             })
             .collect();
-        if cases.is_empty() {
-            let message =
-                format!("no case of role {} fits the filters, clauses and tiers given", manifest.role);
-            return Err(SelectionError(message));
-        }
         Ok(Self { cases })
     }
 
@@ -187,7 +212,17 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], role: Role) -> Result<(), String> {
+fn nothing_fits(roles: &[Role]) -> SelectionError {
+    SelectionError(format!("no case of role {} fits the filters, clauses and tiers given", list(roles)))
+}
+
+/// Roles for a reader: `codec`, `codec or agent`.
+fn list(roles: &[Role]) -> String {
+    let names: Vec<String> = roles.iter().map(Role::to_string).collect();
+    names.join(" or ")
+}
+
+fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role]) -> Result<(), String> {
     if names.iter().any(|(name, was)| pattern.matches_either(name, *was)) {
         return Ok(());
     }
@@ -200,7 +235,7 @@ fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], role: Role) -
         near.filter(|(distance, _)| *distance <= 6)
             .map_or(String::new(), |(_, name)| format!("; did you mean `{name}`?"))
     };
-    Err(format!("`{text}` matches no case of role {role}{hint}"))
+    Err(format!("`{text}` matches no case of role {}{hint}", list(roles)))
 }
 
 fn clause_exists(corpus: &Corpus, clause: &str) -> Result<(), SelectionError> {

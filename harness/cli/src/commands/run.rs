@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
+use iaspec_harness::engine::{self, Plan, RunOptions};
 use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
     let selection = selection(&arguments.which)?;
     let manifests = manifests(arguments.subject.as_deref())?;
-    let plans = plans(&corpus, &manifests, &selection)?;
+    let plans = Plan::for_all(&corpus, &manifests, &selection).map_err(|error| Failure::usage(error.0))?;
     if arguments.list {
         list(&plans)?;
         return Ok(ExitCode::SUCCESS);
@@ -79,23 +79,6 @@ fn embedded(path: &Path) -> io::Result<String> {
 }
 
 type Plans<'a> = Vec<(&'a Manifest, Plan<'a>)>;
-
-/// A plan for each manifest. Among several, one that no case is selected for is left out.
-fn plans<'a>(
-    corpus: &'a Corpus,
-    manifests: &'a [Manifest],
-    selection: &Selection,
-) -> Result<Plans<'a>, Failure> {
-    let mut plans = Vec::new();
-    let mut refused = Vec::new();
-    for manifest in manifests {
-        match Plan::new(corpus, manifest, selection) {
-            Ok(plan) => plans.push((manifest, plan)),
-            Err(error) => refused.push(error.0),
-        }
-    }
-    if plans.is_empty() { Err(Failure::usages(refused)) } else { Ok(plans) }
-}
 
 fn list(plans: &Plans<'_>) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();

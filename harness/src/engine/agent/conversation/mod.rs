@@ -174,7 +174,7 @@ impl Conversation<'_> {
             Some(Kind::Distinct(names)) => self.distinct(step, names, scope),
             Some(Kind::Subject(subject)) => self.subject(step, subject).await,
             Some(Kind::Process(process)) => self.process(step, process, scope).await,
-            Some(Kind::Files(files)) => self.files(step, files),
+            Some(Kind::Files(files)) => self.files(step, files).await,
             Some(Kind::Memory(memory)) => self.memory(step, memory),
             // Results are those of clients; segments belong to product hosts, whose cases are skipped.
             Some(Kind::Result(_) | Kind::Segments(_)) | None => Ok(()),

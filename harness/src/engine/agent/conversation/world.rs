@@ -178,35 +178,43 @@ impl<'a> Conversation<'a> {
         Err(self.stumble(step, "", mismatch))
     }
 
-    /// Looks which files are in the update directory.
-    pub(super) fn files(&self, step: &Spot<Step>, files: &Files) -> Outcome {
+    /// Looks which files are in the update directory: at once, or until they are as they must be.
+    pub(super) async fn files(&self, step: &Spot<Step>, files: &Files) -> Outcome {
         let folders =
             self.with_agent(|agent| agent.ground().map(|ground| (ground.update_dir(), ground.path(""))));
         let Some((update_dir, own)) = folders.flatten() else {
             return Err(Trouble::CannotRun("the subject has no folder of the harness's".to_owned()));
         };
-        let mut found = BTreeMap::new();
-        let looked = collect(&update_dir, 3, "", &mut found).and_then(|()| resolution(&own));
-        let resolution = looked.map_err(|error| {
-            Trouble::CannotRun(format!("the update directory cannot be looked at: {error}"))
-        })?;
-        for file in &files.are {
-            let Some(there) = found.remove(&file.path.value) else {
-                let summary = format!("the file {} is missing", clip(&file.path));
-                return Err(self.stumble(step, "", Mismatch::words(summary, "a regular file", "nothing")));
-            };
-            if let Some(mismatch) = compare(file, &there, resolution) {
+        let cannot_look =
+            |error| Trouble::CannotRun(format!("the update directory cannot be looked at: {error}"));
+        let resolution = resolution(&own).map_err(cannot_look)?;
+        let deadline = Instant::now() + step.within.as_ref().map_or(Duration::ZERO, |within| within.0);
+        loop {
+            let mut found = BTreeMap::new();
+            collect(&update_dir, 3, "", &mut found).map_err(cannot_look)?;
+            let Some(mismatch) = files_differ(files, found, resolution) else { return Ok(()) };
+            if Instant::now() >= deadline {
                 return Err(self.stumble(step, "", mismatch));
             }
-        }
-        match found.into_keys().next() {
-            None => Ok(()),
-            Some(more) => {
-                let summary = format!("the file {} is there", clip(&more));
-                Err(self.stumble(step, "", Mismatch::words(summary, "no such file", "a regular file")))
-            }
+            sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// What is wrong about the files that were found.
+fn files_differ(files: &Files, mut found: BTreeMap<String, There>, resolution: i128) -> Option<Mismatch> {
+    for file in &files.are {
+        let Some(there) = found.remove(&file.path.value) else {
+            let summary = format!("the file {} is missing", clip(&file.path));
+            return Some(Mismatch::words(summary, "a regular file", "nothing"));
+        };
+        if let Some(mismatch) = compare(file, &there, resolution) {
+            return Some(mismatch);
+        }
+    }
+    let more = found.into_keys().next()?;
+    let summary = format!("the file {} is there", clip(&more));
+    Some(Mismatch::words(summary, "no such file", "a regular file"))
 }
 
 /// A regular file that is there.

@@ -1,0 +1,231 @@
+//! Whole messages: their header, their command, their data.
+
+use serde_json::{Map, Value as Json};
+
+use super::{Bindings, Matching, Mismatch, complete, difference_summary, only_type};
+use crate::format::ByteDifference;
+use crate::hex_text::{self, amount};
+use crate::vectors::transcript::data::{Frame, FrameFields, Item};
+use crate::vectors::transcript::play::{Framing, Unbuildable};
+use crate::yaml::Spot;
+
+/// What the start of a stream of messages holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Less than a whole message.
+    Incomplete,
+    /// A message of so many bytes.
+    Whole(usize),
+    /// A length that no message has.
+    BadLength(i32),
+}
+
+/// The most data bytes that a message may have without being taken for nonsense.
+const LARGEST_DATA: i32 = 1 << 30;
+
+impl Matching<'_> {
+    /// The bytes of a message, where only these will do; `None` where a matcher leaves them open.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Matching::exact`].
+    pub fn exact_frame(
+        &self,
+        frame: &Spot<Frame>,
+        framing: Framing<'_>,
+    ) -> Result<Option<Vec<u8>>, Unbuildable> {
+        let mut open = self.any_command;
+        frame.symbols(&mut |_, symbol| open |= symbol.is_matcher());
+        if open { Ok(None) } else { self.player.frame(frame, framing).map(Some) }
+    }
+
+    /// Compares a message that came whole.
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub fn frame(
+        &self,
+        frame: &Spot<Frame>,
+        framing: Framing<'_>,
+        actual: &[u8],
+    ) -> Result<Bindings, Box<Mismatch>> {
+        if let Ok(Some(expected)) = self.exact_frame(frame, framing) {
+            if expected == actual {
+                return Ok(Bindings::new());
+            }
+            let inner = match &frame.value {
+                Frame::Fields(fields) => fields.data.as_ref().and_then(|data| only_type(data)),
+                Frame::Hex(_) => None,
+            };
+            return Err(self.frame_differs(framing, &expected, actual, inner));
+        }
+        match &frame.value {
+            Frame::Hex(hex) => Err(self.frame_differs(framing, &hex.bytes(), actual, None)),
+            Frame::Fields(fields) => self.frame_fields(fields, framing, actual),
+        }
+    }
+
+    fn frame_fields(
+        &self,
+        fields: &FrameFields,
+        framing: Framing<'_>,
+        actual: &[u8],
+    ) -> Result<Bindings, Box<Mismatch>> {
+        let header = framing.header;
+        let decoded = match self.formats().decode(framing.type_name, actual, None) {
+            Ok(decoded) if decoded.used == actual.len() => decoded,
+            _ => {
+                let summary = "field `length` does not fit the message";
+                let (expected, actual) = (amount(actual.len().saturating_sub(header)), amount(actual.len()));
+                return Err(Box::new(Mismatch {
+                    summary: summary.to_owned(),
+                    expected,
+                    actual,
+                    bytes: None,
+                }));
+            }
+        };
+        let command = decoded.value.get("command").cloned().unwrap_or(Json::Null);
+        let data = actual.get(header..).unwrap_or_default();
+        let inner = fields.data.as_ref().and_then(|data| only_type(data));
+        let mut bindings = Bindings::new();
+        let wrong = match self.value(&fields.command, &command, "command", &mut bindings) {
+            Err(off) if !self.any_command => Some(off.mismatch(None)),
+            _ => match &fields.data {
+                Some(expected) => match self.data(expected, data, None) {
+                    Ok(mut found) => {
+                        bindings.append(&mut found);
+                        None
+                    }
+                    Err(mismatch) => Some(*mismatch),
+                },
+                None if data.is_empty() => None,
+                None => Some(Mismatch {
+                    summary: "the message has data".to_owned(),
+                    expected: "no data".to_owned(),
+                    actual: amount(data.len()),
+                    bytes: None,
+                }),
+            },
+        };
+        let Some(mut mismatch) = wrong else { return Ok(bindings) };
+        let expected = self.nearest_frame(fields, framing, &command, data);
+        if let Some(expected) = expected
+            && let Some(difference) = self.frame_difference(framing, &expected, actual, inner)
+        {
+            mismatch.bytes = Some(difference);
+        }
+        Err(Box::new(mismatch))
+    }
+
+    /// The expected message, as near to what came as the matchers allow.
+    fn nearest_frame(
+        &self,
+        fields: &FrameFields,
+        framing: Framing<'_>,
+        command: &Json,
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut expected = Vec::new();
+        let mut rest = data;
+        for item in fields.data.iter().flat_map(|data| &data.0) {
+            let mut bytes = match &item.value {
+                Item::Typed { type_name, value } => match self.formats().decode(type_name, rest, None) {
+                    Ok(decoded) => {
+                        rest = &rest[decoded.used..];
+                        let mut filled = self.filled(value, &decoded.value);
+                        complete(&mut filled, &decoded.value);
+                        self.encode(type_name, &filled, value.span).ok()?
+                    }
+                    Err(_) => self.encode(type_name, &self.sample(value), value.span).ok()?,
+                },
+                Item::Symbol(_) => rest.to_vec(),
+                Item::Hex(hex) => {
+                    rest = rest.get(hex.len()..).unwrap_or_default();
+                    hex.bytes()
+                }
+            };
+            expected.append(&mut bytes);
+        }
+        let command = self.filled(&fields.command, command);
+        let mut members = Map::new();
+        members.insert("command".to_owned(), command);
+        members.insert("data".to_owned(), hex_text::encode(&expected).into());
+        if framing.has_target {
+            members.insert("target".to_owned(), Json::from(0));
+        }
+        self.formats().encode(framing.type_name, &Json::Object(members), None).ok()
+    }
+
+    /// The mismatch of a message with the bytes that it must have.
+    pub fn frame_differs(
+        &self,
+        framing: Framing<'_>,
+        expected: &[u8],
+        actual: &[u8],
+        inner: Option<&str>,
+    ) -> Box<Mismatch> {
+        // The type of a response says more than that of its only item.
+        let inner = self.response_type(expected).or(inner);
+        let bytes = self.frame_difference(framing, expected, actual, inner);
+        Box::new(Mismatch {
+            summary: difference_summary(bytes.as_ref()),
+            expected: amount(expected.len()),
+            actual: amount(actual.len()),
+            bytes,
+        })
+    }
+
+    /// The type of the data of a response, by the command in its bytes.
+    fn response_type(&self, frame: &[u8]) -> Option<&str> {
+        let command = i32::from_le_bytes(frame.get(4..8)?.try_into().ok()?);
+        let messages = self.formats().iter().flat_map(|format| &format.meta);
+        let message = messages.into_iter().find(|message| message.command == command)?;
+        message.response.as_ref().map(|response| response.value.as_str())
+    }
+
+    /// Two messages side by side: where both have data of a type, field by field of that.
+    fn frame_difference(
+        &self,
+        framing: Framing<'_>,
+        expected: &[u8],
+        actual: &[u8],
+        inner: Option<&str>,
+    ) -> Option<ByteDifference> {
+        let mut difference = self.formats().byte_difference(framing.type_name, expected, actual, None)?;
+        let header = framing.header;
+        let (wanted, found) = (expected.get(header..)?, actual.get(header..).unwrap_or_default());
+        let Some(inside) = inner.and_then(|inner| self.formats().byte_difference(inner, wanted, found, None))
+        else {
+            return Some(difference);
+        };
+        let Some(place) = difference.rows.iter().position(|row| row.field == "data") else {
+            return Some(difference);
+        };
+        if difference.field == "data" {
+            difference.field = inside.field;
+        }
+        let rows = inside.rows.into_iter().map(|mut row| {
+            row.offset += header;
+            row
+        });
+        difference.rows.splice(place..=place, rows);
+        difference.rows_after += inside.rows_after;
+        Some(difference)
+    }
+
+    /// Where the first message of a stream ends.
+    pub fn cut(&self, stream: &[u8], framing: Framing<'_>) -> Cut {
+        let Some(length) = stream.first_chunk::<4>().map(|bytes| i32::from_le_bytes(*bytes)) else {
+            return Cut::Incomplete;
+        };
+        match usize::try_from(length) {
+            Ok(data) if length <= LARGEST_DATA => {
+                let whole = framing.header + data;
+                if stream.len() < whole { Cut::Incomplete } else { Cut::Whole(whole) }
+            }
+            _ => Cut::BadLength(length),
+        }
+    }
+}
