@@ -16,8 +16,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
         Command::List(list) => commands::list::list(&list),
+        Command::Show(show) => commands::show::show(&show),
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
+        Command::Completions { shell } => commands::completions::completions(shell),
         Command::Codec => commands::codec::codec(),
         Command::Agent(agent) => commands::agent::agent(*agent),
     };

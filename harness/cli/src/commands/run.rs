@@ -15,7 +15,7 @@ use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
 use iaspec_reports::{Ndjson, Progress, Reporter, Text};
 
-use super::{corpus, selection};
+use super::{corpus, selection, terminal_width};
 use crate::arguments::Run;
 use crate::exit::Failure;
 use crate::signals;
@@ -133,13 +133,9 @@ fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
         open.push((name, Box::new(Ndjson::new(BufWriter::new(file)))));
     }
     open.push(("the progress".to_owned(), Box::new(Progress::new(io::stderr().is_terminal()))));
-    let width = if io::stdout().is_terminal() { terminal_width() } else { WIDTH };
+    let width = if io::stdout().is_terminal() { terminal_width(WIDTH) } else { WIDTH };
     open.push(("the output".to_owned(), Box::new(Text::new(anstream::stdout(), width))));
     Ok(Reporters { open, failed: Vec::new() })
-}
-
-fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0))
 }
 
 async fn run_all(
