@@ -104,7 +104,13 @@ impl Rows {
     }
 
     /// The same, for a stretch that has at least so many bytes where its number is open.
-    fn push_open(&mut self, stretch: Stretch, field: impl Into<String>, text: impl Into<String>, least: usize) {
+    fn push_open(
+        &mut self,
+        stretch: Stretch,
+        field: impl Into<String>,
+        text: impl Into<String>,
+        least: usize,
+    ) {
         let (length, ends_open) = match &stretch {
             Stretch::Known { length, .. } | Stretch::Open(Some(length)) => (*length, false),
             Stretch::Open(None) => (least, true),
@@ -168,6 +174,8 @@ pub(super) struct Reader<'a> {
     pub(super) formats: &'a Formats,
     /// The mode of encryption, where the case is run in one only.
     pub(super) encryption: Option<Encryption>,
+    /// The version whose words are used; those of the newest that has the type unless told.
+    pub(super) format: Option<&'a Format>,
 }
 
 impl Reader<'_> {
@@ -186,11 +194,15 @@ impl Reader<'_> {
                 field: field.path,
             }
         };
-        fields.into_iter().map(row).collect()
+        let mut rows: Vec<Row> = fields.into_iter().map(row).collect();
+        // The plaintext stands behind the bytes that it was in.
+        rows.sort_by_key(|row| row.decrypted);
+        rows
     }
 
     fn with_meaning(&self, type_name: &str, path: &str, text: String) -> String {
-        let meaning = self.formats.find(type_name).and_then(|(format, _)| meaning(format, type_name, path));
+        let newest = || self.formats.find(type_name).map(|(format, _)| format);
+        let meaning = self.format.or_else(newest).and_then(|format| meaning(format, type_name, path));
         match meaning {
             Some(meaning) if text.is_empty() => meaning.to_owned(),
             Some(meaning) => format!("{text}, {meaning}"),
@@ -226,9 +238,20 @@ impl Reader<'_> {
     pub(super) fn data(&self, data: &Data, type_name: Option<&str>) -> Rows {
         let mut rows = Rows::default();
         match (Literal::of_data(data), type_name) {
-            (Some(literal), Some(type_name)) if literal.is_whole() => return self.literal(&literal, type_name),
+            (Some(literal), Some(type_name)) if literal.is_whole() => {
+                return self.literal(&literal, type_name);
+            }
             (Some(literal), _) => rows.raw(&literal, "data", amount(literal.length)),
             (None, _) => data.0.iter().for_each(|item| self.item(&item.value, &mut rows)),
+        }
+        // The one value that a response is bears the name of the response.
+        if let ([Spot { value: Item::Typed { type_name: kind, .. }, .. }], Some(type_name)) =
+            (data.0.as_slice(), type_name)
+        {
+            rows.all
+                .iter_mut()
+                .filter(|row| row.field == kind.value)
+                .for_each(|row| row.field = type_name.to_owned());
         }
         rows
     }
@@ -252,13 +275,14 @@ impl Reader<'_> {
 
     /// A value of a type, with what fits where it is open.
     fn typed(&self, type_name: &str, value: &Spot<Value>, rows: &mut Rows) {
-        let has_fields =
-            self.formats.find(type_name).and_then(|(format, _)| format.shape(type_name)).is_some_and(
-                |shape| matches!(shape, Shape::Fields(_)),
-            );
+        let has_fields = self
+            .formats
+            .find(type_name)
+            .and_then(|(format, _)| format.shape(type_name))
+            .is_some_and(|shape| matches!(shape, Shape::Fields(_)));
         let mut open = Openings::new();
         openings(value, if has_fields { "" } else { type_name }, &mut open);
-        let built = [json!(0), json!("")].into_iter().find_map(|filler| {
+        let built = [json!(0), json!(""), json!("00".repeat(AES_BLOCK))].into_iter().find_map(|filler| {
             let mut sample = sample(value, &filler);
             let filled = self.acknowledgement(type_name, &mut sample);
             let bytes = self.formats.encode(type_name, &sample, None).ok()?;
@@ -272,7 +296,14 @@ impl Reader<'_> {
         self.open_rows(type_name, &fields, &bytes, &open, rows);
     }
 
-    fn open_rows(&self, type_name: &str, fields: &[FieldSpan], bytes: &[u8], open: &Openings, rows: &mut Rows) {
+    fn open_rows(
+        &self,
+        type_name: &str,
+        fields: &[FieldSpan],
+        bytes: &[u8],
+        open: &Openings,
+        rows: &mut Rows,
+    ) {
         let mut shown: Vec<&str> = Vec::new();
         for field in fields {
             let part = &bytes[field.range.clone()];
@@ -334,7 +365,10 @@ impl Reader<'_> {
         for (name, value) in [("target", members.target), ("command", Some(members.command))] {
             let Some(value) = value else { continue };
             openings(value, name, &mut open);
-            built.insert(name.to_owned(), crate::vectors::transcript::play::agent_type(sample(value, &json!(0))));
+            built.insert(
+                name.to_owned(),
+                crate::vectors::transcript::play::agent_type(sample(value, &json!(0))),
+            );
         }
         built.insert("data".to_owned(), "".into());
         match members.length {

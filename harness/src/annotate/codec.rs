@@ -21,7 +21,7 @@ pub fn codec_case(case: &CodecCase, formats: &Formats) -> Annotated {
     for (name, value) in [("key", &settings.key), ("iv", &settings.iv), ("padding", &settings.padding)] {
         facts.extend(value.as_ref().map(|value| (name, value.clone())));
     }
-    let reader = Reader { formats, encryption: None };
+    let reader = Reader { formats, encryption: None, format: None };
     let entries = case.checks.iter().enumerate();
     let entries = entries.map(|(place, check)| entry(case, &reader, place + 1, check)).collect();
     Annotated { name: case.name.clone(), title: case.title(), facts, clauses: case.clauses.clone(), entries }
@@ -46,7 +46,14 @@ fn entry(case: &CodecCase, reader: &Reader<'_>, number: usize, check: &CodecChec
                 }
             }
         }
-        CodecCheck::Decode { bytes, expected } => ("decode", vec![decoded(expected)], vec![block(bytes)]),
+        CodecCheck::Decode { bytes, expected } => {
+            // Bytes that stand above need not stand here again.
+            let shown = case.checks.iter().any(|check| {
+                matches!(check, CodecCheck::Encode { expected: EncodeExpectation::Bytes(built), .. } if built == bytes)
+            });
+            let blocks = if shown { Vec::new() } else { vec![block(bytes)] };
+            ("decode", vec![decoded(expected)], blocks)
+        }
     };
     Entry { depth: 0, number: number.to_string(), head: head.to_owned(), notes, blocks }
 }
@@ -54,7 +61,9 @@ fn entry(case: &CodecCase, reader: &Reader<'_>, number: usize, check: &CodecChec
 /// What must come of bytes.
 fn decoded(expected: &DecodeExpectation) -> String {
     match expected {
-        DecodeExpectation::Value { value, rest: 0 } => format!("these bytes give {}", clip(&value.to_string())),
+        DecodeExpectation::Value { value, rest: 0 } => {
+            format!("these bytes give {}", clip(&value.to_string()))
+        }
         DecodeExpectation::Value { value, rest } => {
             format!("these bytes give {}, and {} are left over", clip(&value.to_string()), amount(*rest))
         }

@@ -92,7 +92,10 @@ impl<'a> Walker<'a> {
             Some(Kind::Each(each)) => self.each(step, each, number, depth),
             Some(Kind::Distinct(names)) => {
                 let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.value)).collect();
-                plain("distinct".to_owned(), vec![format!("no two values of {} are the same", names.join(", "))]);
+                plain(
+                    "distinct".to_owned(),
+                    vec![format!("no two values of {} are the same", names.join(", "))],
+                );
             }
             Some(Kind::Subject(subject)) => plain("the subject".to_owned(), operations::subject(subject)),
             Some(Kind::Process(process)) => plain("process".to_owned(), vec![operations::process(process)]),
@@ -104,7 +107,8 @@ impl<'a> Walker<'a> {
                 plain("shared memory".to_owned(), vec!["no segment of the subject is left".to_owned()]);
             }
             Some(Kind::Memory(memory)) => {
-                let note = format!("the subject's peak grows by less than {}", word(&memory.grows_below.value));
+                let note =
+                    format!("the subject's peak grows by less than {}", word(&memory.grows_below.value));
                 plain("memory".to_owned(), vec![note]);
             }
         }

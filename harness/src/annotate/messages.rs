@@ -57,7 +57,7 @@ impl<'a> Messages<'a> {
         };
         let started = needs.settings.as_ref().and_then(|settings| settings.versions.as_ref());
         Self {
-            reader: Reader { formats, encryption },
+            reader: Reader { formats, encryption, format: None },
             versions: started.map(|list| list.iter().map(|version| version.value).collect()),
             talks: HashMap::new(),
             has_frames: false,
@@ -112,43 +112,46 @@ impl<'a> Messages<'a> {
             (Party::Agent, Some(literal)) if literal.is_whole() => {
                 let Some(format) = self.format(self.version(name)) else { return Vec::new() };
                 let type_name = &format.conversation.acknowledgement.value;
-                if let Ok(decoded) = self.reader.formats.decode(type_name, &literal.start, None) {
-                    self.acknowledged(name, decoded.value.get("value"));
-                }
-                let rows = self.reader.by_type(type_name, &literal.start, None);
+                let decoded = self.reader.formats.decode(type_name, &literal.start, None).ok();
+                let format = decoded.and_then(|decoded| self.acknowledged(name, decoded.value.get("value")));
+                let rows = Reader { format, ..self.reader }.by_type(type_name, &literal.start, None);
                 vec![Block::new(format!("{type_name}, {}", amount(literal.length)), rows)]
             }
             _ => {
-                let mut kind = "bytes";
+                let (mut kind, mut format) = ("bytes", None);
                 for item in &data.0 {
                     if let Item::Typed { type_name, value } = &item.value {
                         kind = type_name;
-                        self.acknowledged_as(name, type_name, value);
+                        format = format.or(self.acknowledged_as(name, type_name, value));
                     }
                 }
-                let rows = self.reader.data(data, None);
+                let rows = Reader { format, ..self.reader }.data(data, None);
                 vec![titled(if data.0.len() == 1 { kind } else { "bytes" }, rows)]
             }
         }
     }
 
-    /// The number of an acknowledgement that is given by its fields.
-    fn acknowledged_as(&mut self, name: &'a str, type_name: &str, value: &Spot<Value>) {
+    /// The number of an acknowledgement that is given by its fields, as of [`Self::acknowledged`].
+    fn acknowledged_as(&mut self, name: &'a str, type_name: &str, value: &Spot<Value>) -> Option<&'a Format> {
         let formats = self.reader.formats;
-        if formats.iter().any(|format| format.conversation.acknowledgement.value == type_name) {
-            self.acknowledged(name, sample(value, &json!(0)).get("value"));
-        }
+        let is_ack = formats.iter().any(|format| format.conversation.acknowledgement.value == type_name);
+        if is_ack { self.acknowledged(name, sample(value, &json!(0)).get("value")) } else { None }
     }
 
-    /// Takes note of the number in an acknowledgement. One that is no version of the range offered is the session of v1
-    /// (NEG-6).
-    fn acknowledged(&mut self, name: &'a str, value: Option<&Json>) {
+    /// Takes note of the number in an acknowledgement, and tells the version in whose words it is meant. One that is no
+    /// version of the range offered is the session of v1 (NEG-6).
+    fn acknowledged(&mut self, name: &'a str, value: Option<&Json>) -> Option<&'a Format> {
         let oldest = self.oldest();
+        let is_v1 = self.talks.get(name).is_some_and(|talk| self.is_v1(talk));
         let talk = self.talks.entry(name).or_default();
         let value = value.and_then(Json::as_i64).and_then(|value| i32::try_from(value).ok());
-        let is_v1 = talk.told_v1 == Some(true);
         let in_range = |value: &i32| talk.offered().is_some_and(|(min, max)| (min..=max).contains(value));
-        talk.version = Some(value.filter(|value| !is_v1 && *value >= oldest && in_range(value)).unwrap_or(oldest));
+        let spoken = value.filter(|value| !is_v1 && *value >= oldest && in_range(value));
+        talk.version = Some(spoken.unwrap_or(oldest));
+        match spoken {
+            Some(_) => self.reader.formats.iter().last(),
+            None => self.format(oldest),
+        }
     }
 
     /// What a client sends: the rest of its handshake, and what stands behind that.
@@ -204,7 +207,8 @@ impl<'a> Messages<'a> {
         let (command, target) = (number(&literal.start, header.saturating_sub(4)), literal.start.get(4));
         let for_meta = !framing.has_target || target == Some(&0);
         let is_right = usize::try_from(length).is_ok_and(|length| length == data.length);
-        let meaning = self.meta_type(sender, version, command).filter(|_| for_meta && is_right && data.is_whole());
+        let meaning =
+            self.meta_type(sender, version, command).filter(|_| for_meta && is_right && data.is_whole());
         match meaning {
             Some(type_name) if data.length > 0 => rows.append(self.reader.literal(&data, type_name)),
             _ if is_right => rows.raw(&data, "data", amount(data.length)),
@@ -215,12 +219,19 @@ impl<'a> Messages<'a> {
         rows
     }
 
-    fn frame_of_fields(&self, sender: Party, version: i32, framing: Framing<'_>, fields: &FrameFields) -> Rows {
+    fn frame_of_fields(
+        &self,
+        sender: Party,
+        version: i32,
+        framing: Framing<'_>,
+        fields: &FrameFields,
+    ) -> Rows {
         let command = sample(&fields.command, &Json::Null).as_i64().and_then(|code| i32::try_from(code).ok());
         let meta = Spot { span: fields.command.span, value: Value::Literal(json!(0)) };
         let target = fields.target.as_ref().unwrap_or(&meta);
         let for_meta = agent_type(sample(target, &Json::Null)) == json!(0);
-        let meaning = command.and_then(|command| self.meta_type(sender, version, command)).filter(|_| for_meta);
+        let meaning =
+            command.and_then(|command| self.meta_type(sender, version, command)).filter(|_| for_meta);
         let data = fields.data.as_ref().map_or_else(Rows::default, |data| self.reader.data(data, meaning));
         let told = fields.length.as_ref().map(|length| i64::from(length.value));
         let header = Header {
@@ -278,8 +289,10 @@ fn tampered(tamper: &Tamper) -> String {
         return format!("with bit {} of byte {} inverted", flip.bit, flip.byte);
     }
     let truncate = tamper.truncate.as_ref().map(|to| format!("cut to {} encrypted bytes", to.value));
-    let length = tamper.set_length.as_ref().map(|length| format!("that gives its length as {}", length.value));
-    let key = tamper.key.as_ref().map(|key| format!("under the key {}", crate::hex_text::encode(&key.bytes())));
+    let length =
+        tamper.set_length.as_ref().map(|length| format!("that gives its length as {}", length.value));
+    let key =
+        tamper.key.as_ref().map(|key| format!("under the key {}", crate::hex_text::encode(&key.bytes())));
     let pad = tamper.pad.as_ref().map(|pad| format!("padded by {}", crate::hex_text::encode(&pad.bytes())));
     truncate.or(length).or(key).or(pad).unwrap_or_default()
 }

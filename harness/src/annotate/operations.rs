@@ -1,10 +1,13 @@
 //! What clients and hosts are told to do, what that gives back, and the world around a conversation, in words.
 
+use serde_json::Value as Json;
+
 use super::names::{either, word};
 use super::words;
 use crate::hex_text::amount;
 use crate::vectors::transcript::op::{Connect, ErrorKinds, Expected, Op, Start, UpdateAgent, UpdateFile};
 use crate::vectors::transcript::scalars::Hex;
+use crate::vectors::transcript::value::Value;
 use crate::vectors::transcript::world::{File, Files, Process, Restart, Signal, Subject};
 use crate::verdict::clip;
 use crate::yaml::Spot;
@@ -14,17 +17,15 @@ pub(super) fn op(op: &Op) -> String {
     let (text, timeout) = match op {
         Op::Connect(connect) => (self::connect(connect), connect.timeout),
         Op::Send(send) => {
-            let target = send.target.as_ref().map_or(String::new(), |to| format!(" to {}", words::value(to)));
+            let target = send.target.as_ref().map_or(String::new(), |to| format!(" to {}", name(to)));
             let data = send.data.as_ref().map_or("no data".to_owned(), |data| digits(data));
             (format!("send command {}{target} with {data}", words::value(&send.command)), send.timeout)
         }
         Op::Receive(receive) => ("receive the next message".to_owned(), receive.timeout),
-        Op::GetRootPath(get) => {
-            (format!("ask for the root path of {}", words::value(&get.agent_type)), get.timeout)
-        }
+        Op::GetRootPath(get) => (format!("ask for the root path of {}", name(&get.agent_type)), get.timeout),
         Op::UpdateAgent(update) => (self::update(update), update.timeout),
         Op::OpenSession(open) => {
-            let (session, product) = (words::value(&open.session), words::value(&open.agent_type));
+            let (session, product) = (words::value(&open.session), name(&open.agent_type));
             (format!("open session {session} of {product}"), open.timeout)
         }
         Op::Close(_) => ("close the connection".to_owned(), None),
@@ -76,16 +77,18 @@ fn update(update: &UpdateAgent) -> String {
     let parts = [files("assemblies", &update.assemblies), files("extensions", &update.extensions)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let sent = if parts.is_empty() { "no files".to_owned() } else { parts.join(" and ") };
-    clip(&format!("update {} with {sent}", words::value(&update.agent_type)))
+    clip(&format!("update {} with {sent}", name(&update.agent_type)))
 }
 
 fn start(start: &Start) -> String {
-    let (product, session) = (words::value(&start.agent_type), words::value(&start.session));
-    let capacity = start.ring_capacity.as_ref().map_or(String::new(), |capacity| {
-        format!(", with rings of {}", amount(capacity.value as usize))
-    });
+    let (product, session) = (name(&start.agent_type), words::value(&start.session));
+    let capacity = start
+        .ring_capacity
+        .as_ref()
+        .map_or(String::new(), |capacity| format!(", with rings of {}", amount(capacity.value as usize)));
     let wrong = start.wrong.as_ref();
-    let wrong = wrong.map_or(String::new(), |wrong| format!("; its {} is wrong", word(&wrong.value).replace('_', " ")));
+    let wrong = wrong
+        .map_or(String::new(), |wrong| format!("; its {} is wrong", word(&wrong.value).replace('_', " ")));
     format!("start for {product}, session {session}{capacity}{wrong}")
 }
 
@@ -107,8 +110,11 @@ pub(super) fn fails(kinds: &ErrorKinds) -> String {
 pub(super) fn subject(subject: &Subject) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(start) = &subject.start {
-        let settings: Vec<String> =
-            start.settings.iter().map(|(name, value)| format!("{} = {:?}", word(name), value.value)).collect();
+        let settings: Vec<String> = start
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{} = {:?}", word(name), value.value))
+            .collect();
         let with = if settings.is_empty() { String::new() } else { format!(" with {}", settings.join(", ")) };
         notes.push(format!("is started{with}"));
         if let Some(config) = &start.config {
@@ -154,6 +160,14 @@ pub(super) fn files(files: &Files) -> Vec<String> {
         return vec!["none".to_owned()];
     }
     files.are.iter().map(shown).collect()
+}
+
+/// A product by its name, or what fits.
+fn name(value: &Value) -> String {
+    match value {
+        Value::Literal(Json::String(name)) => clip(name),
+        other => words::value(other),
+    }
 }
 
 /// Short bytes by their digits, others by their number.

@@ -96,7 +96,8 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
     let since = step.since.as_ref().map(|since| since.value.0.as_str());
     // In a step without bytes the times are those of the end.
     let is_of_end = step.closes.is_some() && !step.has_bytes();
-    let (not_before, within) = (step.not_before.as_ref().map(|t| t.value), step.within.as_ref().map(|t| t.value));
+    let (not_before, within) =
+        (step.not_before.as_ref().map(|t| t.value), step.within.as_ref().map(|t| t.value));
     let when = times(not_before, within, since);
     if !when.is_empty() && !is_of_end {
         notes.push(when);
@@ -167,9 +168,11 @@ fn plain(value: &Json) -> String {
     match value {
         Json::String(text) => clip(text),
         Json::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" and "),
-        Json::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect::<Vec<_>>().join(" and ")
-        }
+        Json::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", plain(value)))
+            .collect::<Vec<_>>()
+            .join(" and "),
         other => other.to_string(),
     }
 }

@@ -25,8 +25,8 @@ mod model;
 pub use aes::{AES_BLOCK, Padding, Secrets};
 pub use compare::ValueDifference;
 pub use decode::{Decoded, FieldSpan, Layer, Undecodable, Wrong};
-pub use difference::{ByteDifference, Row};
 pub(crate) use difference::Layout;
+pub use difference::{ByteDifference, Row};
 pub use encode::Unencodable;
 pub use model::{
     ArrayOf, Conversation, Field, Format, Integer, MetaMessage, Raw, Sealed, Shape, Text, Type, TypeRef,

@@ -7,7 +7,7 @@ use anstyle::Style;
 use iaspec_harness::annotate::{self, Annotated, Block, Entry, Row, Stretch};
 use iaspec_harness::select::{Pattern, no_match};
 use iaspec_harness::vectors::{CodecCase, Corpus, TranscriptCase};
-use textwrap::Options;
+use textwrap::{Options, WrapAlgorithm};
 
 use super::{all_cases, corpus, terminal_width};
 use crate::arguments::Show;
@@ -24,10 +24,15 @@ const DIM: Style = Style::new().dimmed();
 
 pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
-    let patterns: Vec<Pattern> =
-        arguments.cases.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>().map_err(Failure::usage)?;
+    let patterns: Vec<Pattern> = arguments
+        .cases
+        .iter()
+        .map(|text| Pattern::new(text))
+        .collect::<Result<_, _>>()
+        .map_err(Failure::usage)?;
     all_are_known(&corpus, &patterns)?;
-    let wanted = |name: &str, was: Option<&str>| patterns.iter().any(|pattern| pattern.matches_either(name, was));
+    let wanted =
+        |name: &str, was: Option<&str>| patterns.iter().any(|pattern| pattern.matches_either(name, was));
     let codec = corpus.codec.iter().filter(|case| wanted(&case.name, case.was.as_deref()));
     let transcripts = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
     let transcripts = transcripts.filter(|case| wanted(&case.name, case.was.as_deref()));
@@ -102,9 +107,20 @@ impl<W: Write> Page<'_, W> {
             self.wrapped(&text, DIM, "  ", "    ")?;
         }
         case.entries.iter().try_for_each(|entry| self.entry(entry))?;
-        if case.entries.iter().flat_map(|entry| &entry.blocks).flat_map(|block| &block.rows).any(|row| row.at_least) {
+        if case
+            .entries
+            .iter()
+            .flat_map(|entry| &entry.blocks)
+            .flat_map(|block| &block.rows)
+            .any(|row| row.at_least)
+        {
             writeln!(self.out)?;
-            self.wrapped("12+: at offset 12 or behind it, since the run decides a length before", DIM, "  ", "  ")?;
+            self.wrapped(
+                "12+: at offset 12 or behind it, since the run decides a length before",
+                DIM,
+                "  ",
+                "  ",
+            )?;
         }
         Ok(())
     }
@@ -141,10 +157,11 @@ impl<W: Write> Page<'_, W> {
         let in_a_line = if self.width < WIDE { 8 } else { 16 };
         let hex = hex_lines(&row.stretch, in_a_line);
         let column = 3 * in_a_line - 1;
-        let text = if row.text.is_empty() { row.field.clone() } else { format!("{}: {}", row.field, row.text) };
+        let text =
+            if row.text.is_empty() { row.field.clone() } else { format!("{}: {}", row.field, row.text) };
         let left = lead.chars().count();
         let room = self.width.saturating_sub(left + column + 2).max(8);
-        let words = textwrap::wrap(&text, Options::new(room).break_words(true));
+        let words = textwrap::wrap(&text, wrapping(room));
         for line in 0..hex.len().max(words.len()) {
             let hex = hex.get(line).map_or("", String::as_str);
             let words = words.get(line).map_or("", |words| words.trim_end());
@@ -157,7 +174,7 @@ impl<W: Write> Page<'_, W> {
 
     /// A text in a style, wrapped behind an indent.
     fn wrapped(&mut self, text: &str, style: Style, first: &str, rest: &str) -> io::Result<()> {
-        let options = Options::new(self.width).initial_indent(first).subsequent_indent(rest).break_words(true);
+        let options = wrapping(self.width).initial_indent(first).subsequent_indent(rest);
         for (place, line) in textwrap::wrap(text, options).iter().enumerate() {
             let indent = if place == 0 { first } else { rest };
             let words = line.strip_prefix(indent).unwrap_or(line);
@@ -165,6 +182,11 @@ impl<W: Write> Page<'_, W> {
         }
         Ok(())
     }
+}
+
+/// Lines of at most so many columns. The other algorithm makes some longer for an evener look.
+fn wrapping<'a>(columns: usize) -> Options<'a> {
+    Options::new(columns).break_words(true).wrap_algorithm(WrapAlgorithm::FirstFit)
 }
 
 /// The offset of a row, marked where it is a lower bound or one of a plaintext.
