@@ -69,17 +69,14 @@ impl<'a> Walker<'a> {
     }
 
     fn step(&mut self, step: &'a Step, number: &str, depth: usize) {
-        let mut plain = |head: String, mut notes: Vec<String>| {
-            notes.extend(say::notes(step));
-            self.push(depth, number, head, notes);
-        };
         match step.kind() {
             None => {}
             Some(Kind::Actor(party, name)) => self.actor(step, party, &name.value.0, number, depth),
             Some(Kind::Result(name)) => {
                 let expected = step.is.as_ref().map(|is| operations::expected(is));
                 let fails = step.fails.as_ref().map(|kinds| operations::fails(kinds));
-                plain(format!("result of `{}`", name.value), expected.into_iter().chain(fails).collect());
+                let notes = expected.into_iter().chain(fails).chain(say::notes(step)).collect();
+                self.push(depth, number, format!("result of `{}`", name.value), notes);
             }
             Some(Kind::Parallel(branches)) => {
                 let count = branches.len();
@@ -90,26 +87,10 @@ impl<'a> Walker<'a> {
                 self.branches(step, number, depth, head);
             }
             Some(Kind::Each(each)) => self.each(step, each, number, depth),
-            Some(Kind::Distinct(names)) => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.value)).collect();
-                plain(
-                    "distinct".to_owned(),
-                    vec![format!("no two values of {} are the same", names.join(", "))],
-                );
-            }
-            Some(Kind::Subject(subject)) => plain("the subject".to_owned(), operations::subject(subject)),
-            Some(Kind::Process(process)) => plain("process".to_owned(), vec![operations::process(process)]),
-            Some(Kind::Files(files)) => {
-                let head = format!("the files in {}, and no others", word(&files.under));
-                plain(head, operations::files(files));
-            }
-            Some(Kind::Segments(_)) => {
-                plain("shared memory".to_owned(), vec!["no segment of the subject is left".to_owned()]);
-            }
-            Some(Kind::Memory(memory)) => {
-                let note =
-                    format!("the subject's peak grows by less than {}", word(&memory.grows_below.value));
-                plain("memory".to_owned(), vec![note]);
+            Some(kind) => {
+                let (head, mut notes) = around(kind);
+                notes.extend(say::notes(step));
+                self.push(depth, number, head, notes);
             }
         }
     }
@@ -170,5 +151,28 @@ impl<'a> Walker<'a> {
             blocks.extend(self.messages.wire(party, name, wire));
         }
         self.entries.push(Entry { depth, number: number.to_owned(), head, notes, blocks });
+    }
+}
+
+/// What a step says about the world around the conversation: in a line, and in full.
+fn around(kind: Kind<'_>) -> (String, Vec<String>) {
+    match kind {
+        Kind::Distinct(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.value)).collect();
+            ("distinct".to_owned(), vec![format!("no two values of {} are the same", names.join(", "))])
+        }
+        Kind::Subject(subject) => ("the subject".to_owned(), operations::subject(subject)),
+        Kind::Process(process) => ("process".to_owned(), vec![operations::process(process)]),
+        Kind::Files(files) => {
+            (format!("the files in {}, and no others", word(&files.under)), operations::files(files))
+        }
+        Kind::Segments(_) => {
+            ("shared memory".to_owned(), vec!["no segment of the subject is left".to_owned()])
+        }
+        Kind::Memory(memory) => {
+            let limit = word(&memory.grows_below.value);
+            ("memory".to_owned(), vec![format!("the subject's peak grows by less than {limit}")])
+        }
+        other => (other.to_string(), Vec::new()),
     }
 }
