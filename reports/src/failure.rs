@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::Style;
-use iaspec_harness::event::{CaseResult, ClauseText};
+use iaspec_harness::event::{CaseResult, ClauseText, Exchange, Happening};
 use iaspec_harness::format::{ByteDifference, Row};
 use iaspec_harness::verdict::Problem;
 
@@ -58,11 +58,61 @@ pub(crate) fn write(
     for problem in &result.problems {
         write_problem(out, problem, width)?;
     }
+    conversation(out, result, width)?;
     log(out, result)?;
     if let Some(rerun) = &result.rerun {
         writeln!(out, "  again: {rerun}")?;
     }
     Ok(())
+}
+
+/// How many exchanges are shown: the last ones.
+const EXCHANGES: usize = 16;
+
+/// What happened on the connections, a line each: when, on which, which way, and the first bytes.
+fn conversation(out: &mut impl Write, result: &CaseResult, width: usize) -> io::Result<()> {
+    let exchanges = &result.conversation;
+    if exchanges.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  what happened (→ to the subject, ← from it; seconds since the case began):")?;
+    let from = exchanges.len().saturating_sub(EXCHANGES);
+    if from > 0 {
+        writeln!(out, "    … {from} before")?;
+    }
+    let names = exchanges[from..].iter().map(|exchange| exchange.connection.chars().count());
+    let name_width = names.max().unwrap_or(0);
+    for exchange in &exchanges[from..] {
+        let seconds = exchange.micros as f64 / 1e6;
+        let head = format!("    {seconds:>8.3}  {:name_width$}  ", exchange.connection);
+        writeln!(out, "{head}{}", happening(exchange, width.saturating_sub(head.chars().count())))?;
+    }
+    Ok(())
+}
+
+/// What happened, in so many columns.
+fn happening(exchange: &Exchange, width: usize) -> String {
+    let amount = iaspec_harness::hex_text::amount(exchange.count);
+    let with_bytes = |what: &str| {
+        let head = format!("{what} {amount}: ");
+        let shown = exchange.bytes.len() / 2;
+        let room = width.saturating_sub(head.chars().count() + 2) / 3;
+        let digits = exchange.bytes.as_bytes().chunks(2).take(room.max(1));
+        let pairs: Vec<_> = digits.map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+        let more = if pairs.len() < shown || shown < exchange.count { " …" } else { "" };
+        format!("{head}{}{more}", pairs.join(" "))
+    };
+    match exchange.what {
+        Happening::Connected => "→ connected".to_owned(),
+        Happening::Sent => with_bytes("→"),
+        Happening::Received => with_bytes("←"),
+        Happening::Unread => with_bytes("← not asked for,"),
+        Happening::HalfClosed => "→ FIN, reading on".to_owned(),
+        Happening::Closed => "→ closed".to_owned(),
+        Happening::Reset => "→ RST".to_owned(),
+        Happening::ClosedBySubject => "← closed (FIN)".to_owned(),
+        Happening::ResetBySubject => "← reset (RST)".to_owned(),
+    }
 }
 
 /// What the subject logged last.

@@ -10,8 +10,8 @@
 
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{
-    CaseResult, ClauseText, Event, Expected, Notice, RunFinished, RunStarted, SubjectFinished,
-    SubjectStarted, Tally,
+    CaseResult, ClauseText, Event, Exchange, Expected, Happening, Notice, RunFinished, RunStarted,
+    SubjectFinished, SubjectStarted, Tally,
 };
 use iaspec_harness::format::{ByteDifference, Row};
 use iaspec_harness::subject::Role;
@@ -31,6 +31,7 @@ fn result(index: usize, case: &str, outcome: Outcome) -> CaseResult {
         expected: None,
         reason: None,
         problems: Vec::new(),
+        conversation: Vec::new(),
         log: None,
         rerun: None,
         micros: 1,
@@ -131,6 +132,53 @@ fn text(results: Vec<CaseResult>, notices: &[Notice], width: usize) -> String {
 #[test]
 fn a_failure_shows_clause_bytes_log_and_command() {
     insta::assert_snapshot!("failure_at_100_columns", text(vec![wrong_length()], &[], 100));
+}
+
+fn exchange(micros: u64, what: Happening, count: usize, bytes: &str) -> Exchange {
+    Exchange { micros, connection: "a".to_owned(), what, count, bytes: bytes.to_owned() }
+}
+
+/// A conversation that went wrong when the agent closed.
+fn talked() -> CaseResult {
+    let hello = "4ed2eb6cf74a134ab9af81d3dfc644bed0070000d0070000";
+    CaseResult {
+        conversation: vec![
+            exchange(0, Happening::Connected, 0, ""),
+            exchange(120, Happening::Sent, 24, hello),
+            exchange(900, Happening::Received, 9, "00d007000033000000"),
+            exchange(1_000, Happening::Sent, 300_000, &"5a".repeat(32)),
+            exchange(2_001_500, Happening::Unread, 2, "0102"),
+            exchange(2_001_600, Happening::ClosedBySubject, 0, ""),
+        ],
+        ..result(0, "handshake/x/y", Outcome::Fail)
+    }
+}
+
+/// The lines about the conversation.
+fn happened(width: usize) -> Vec<String> {
+    let text = text(vec![talked()], &[], width);
+    let lines = text.lines().skip_while(|line| !line.starts_with("  what happened")).skip(1);
+    lines.take_while(|line| line.starts_with("    ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_failure_shows_what_happened_on_its_connections() {
+    let expected = [
+        "       0.000  a  → connected",
+        "       0.000  a  → 24 bytes: 4e d2 eb 6c f7 4a 13 4a b9 af 81 d3 df c6 44 be d0 07 00 00 d0 07 00 00",
+        "       0.001  a  ← 9 bytes: 00 d0 07 00 00 33 00 00 00",
+    ];
+    assert_eq!(happened(140)[..3], expected);
+    assert!(happened(100)[1].ends_with(" d0 07 00 …"), "cut where the line ends");
+    let narrow = [
+        "       0.001  a  → 300000 bytes: 5a 5a 5a 5a 5a 5a 5a 5a …",
+        "       2.002  a  ← not asked for, 2 bytes: 01 02",
+        "       2.002  a  ← closed (FIN)",
+    ];
+    assert_eq!(happened(60)[3..], narrow);
+    for width in [60, 80, 140] {
+        assert!(happened(width).iter().all(|line| line.chars().count() <= width), "{:?}", happened(width));
+    }
 }
 
 #[test]

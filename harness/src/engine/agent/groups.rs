@@ -482,6 +482,7 @@ impl Run<'_, '_, '_> {
         let planned = &self.plan.cases[turn.at];
         let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
         let attempts = (report.attempts > 1).then(|| tried(report.attempts));
+        let conversation = report.course.exchanges;
         let (outcome, reason, problems) = match (report.course.trouble, report.ailment) {
             (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason), Vec::new()),
             (Some(Trouble::Stumble(stumble)), _) => {
@@ -496,7 +497,13 @@ impl Run<'_, '_, '_> {
         };
         let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
         let log = report.log.filter(|_| outcome != Outcome::Pass);
-        self.results.borrow_mut().add(CaseResult { problems, micros: report.micros, log, ..result });
+        self.results.borrow_mut().add(CaseResult {
+            problems,
+            conversation,
+            micros: report.micros,
+            log,
+            ..result
+        });
     }
 
     /// A case that broke the subject fails, whatever it tests.
