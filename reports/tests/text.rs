@@ -8,124 +8,21 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use iaspec_harness::clauses::Tier;
-use iaspec_harness::event::{
-    CaseResult, ClauseText, Event, Exchange, Expected, Happening, Notice, RunFinished, RunStarted,
-    SubjectFinished, SubjectStarted, Tally,
-};
-use iaspec_harness::format::{ByteDifference, Row};
-use iaspec_harness::subject::Role;
-use iaspec_harness::verdict::{Outcome, Problem};
+mod support;
+
+use iaspec_harness::event::{CaseResult, Event, Exchange, Expected, Happening, Notice};
+use iaspec_harness::verdict::Outcome;
 use iaspec_reports::{Ndjson, Reporter, Text};
-
-fn result(index: usize, case: &str, outcome: Outcome) -> CaseResult {
-    CaseResult {
-        subject: "acme".to_owned(),
-        index,
-        repetition: 1,
-        case: case.to_owned(),
-        title: "a title (string)".to_owned(),
-        outcome,
-        tier: Tier::D,
-        clauses: vec!["DAT-2".to_owned()],
-        expected: None,
-        reason: None,
-        problems: Vec::new(),
-        conversation: Vec::new(),
-        log: None,
-        rerun: None,
-        micros: 1,
-    }
-}
-
-fn row(offset: usize, field: &str, expected: (&str, &str), actual: (&str, &str)) -> Row {
-    Row {
-        offset,
-        decrypted: false,
-        field: field.to_owned(),
-        expected: expected.0.to_owned(),
-        expected_text: expected.1.to_owned(),
-        actual: actual.0.to_owned(),
-        actual_text: actual.1.to_owned(),
-        differs: expected != actual,
-    }
-}
-
-fn wrong_length() -> CaseResult {
-    let bytes = ByteDifference {
-        offset: 0,
-        field: "string length".to_owned(),
-        expected_length: 3,
-        actual_length: 3,
-        rows_before: 0,
-        rows_after: 0,
-        rows: vec![
-            row(0, "string length", ("02", "2"), ("01", "1")),
-            row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),
-        ],
-    };
-    let problem = Problem {
-        step: "encode".to_owned(),
-        summary: "field `string length` differs, first at offset 0".to_owned(),
-        expected: "3 bytes".to_owned(),
-        actual: "3 bytes".to_owned(),
-        bytes: Some(bytes),
-    };
-    CaseResult {
-        problems: vec![problem],
-        log: Some("starting\nencoding é".to_owned()),
-        rerun: Some("iaspec run acme.yaml --filter 'codec/strings/accent'".to_owned()),
-        ..result(7, "codec/strings/accent", Outcome::Fail)
-    }
-}
+use support::{events, play, result, wrong_length};
 
 /// The text of a run with these results, at a width.
 fn text(results: Vec<CaseResult>, notices: &[Notice], width: usize) -> String {
+    text_of(&events(results, notices, false), width)
+}
+
+fn text_of(events: &[Event], width: usize) -> String {
     let mut out = Vec::new();
-    let mut report = Text::new(&mut out, width);
-    let clause = ClauseText {
-        id: "DAT-2".to_owned(),
-        tier: Tier::D,
-        title: "Strings".to_owned(),
-        text: "A string is its UTF-8 bytes behind a prefix that counts those bytes, in groups of 7 bits."
-            .to_owned(),
-    };
-    let started = RunStarted {
-        schema: 1,
-        iaspec: "1.2.3".to_owned(),
-        vectors: "somewhere".to_owned(),
-        digest: "01234567".to_owned(),
-        strict: false,
-        repeat: 1,
-        clauses: vec![clause],
-    };
-    let mut tally = Tally::default();
-    let mut events = vec![
-        Event::RunStarted(started),
-        Event::SubjectStarted(SubjectStarted {
-            subject: "acme".to_owned(),
-            role: Role::Codec,
-            manifest: "acme.yaml".to_owned(),
-            cases: results.len(),
-        }),
-    ];
-    for result in results {
-        tally.count(&result);
-        events.push(Event::CaseFinished(Box::new(result)));
-    }
-    events.extend(notices.iter().cloned().map(Event::Notice));
-    events.push(Event::SubjectFinished(SubjectFinished { subject: "acme".to_owned() }));
-    let exit_code = tally.exit_code(false);
-    events.push(Event::RunFinished(RunFinished {
-        tally,
-        interrupted: None,
-        not_run: 0,
-        exit_code,
-        millis: 5,
-    }));
-    for event in &events {
-        report.event(event).expect("written");
-    }
+    play(&mut Text::new(&mut out, width), events);
     String::from_utf8(anstream::adapter::strip_bytes(&out).into_vec()).expect("UTF-8")
 }
 
@@ -249,4 +146,15 @@ fn the_event_stream_can_be_read_back() {
     Ndjson::new(&mut out).event(&event).expect("written");
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
     assert_eq!(serde_json::from_slice::<Event>(&out).expect("an event"), event);
+}
+
+#[test]
+fn a_run_that_was_cut_off_says_so_above_its_counts() {
+    let mut events =
+        events(vec![wrong_length(), result(0, "codec/strings/empty", Outcome::Pass)], &[], false);
+    events.truncate(events.len() - 2);
+    let text = text_of(&events, 100);
+    assert!(text.contains("\nfail codec/strings/accent\n"), "{text}");
+    let end = "\nincomplete: the run was cut off after 2 results\nrun: 1 passed, 1 failed, 0 skipped\n";
+    assert!(text.ends_with(end), "{text}");
 }

@@ -4,6 +4,8 @@ pub(crate) mod agent;
 pub(crate) mod codec;
 pub(crate) mod explain;
 pub(crate) mod list;
+pub(crate) mod report;
+mod reporters;
 pub(crate) mod run;
 pub(crate) mod vectors;
 
