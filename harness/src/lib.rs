@@ -11,7 +11,9 @@
 //! - [`engine`]: runs cases against subjects.
 //! - [`matching`], [`verdict`]: what an observation means.
 //! - [`event`]: what happened, for reports.
+//! - [`annotate`]: a case laid out for a reader, byte by byte.
 
+pub mod annotate;
 pub mod clauses;
 pub mod engine;
 pub mod event;

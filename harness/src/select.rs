@@ -3,6 +3,9 @@
 /// The longest pattern that is taken, in characters.
 const LONGEST: usize = 1000;
 
+/// How many characters a name may differ in from what was written to be what was meant.
+const FARTHEST: usize = 6;
+
 /// A pattern over case names. `*` and `?` stay within a part between slashes, `**` crosses them; nothing
 /// else is special (contracts, names and results).
 ///
@@ -121,4 +124,35 @@ impl Token {
         }
         next
     }
+}
+
+/// Why a pattern means no case, with what may have been meant instead; nothing where it means one. A name stands with the
+/// one that the case had before.
+///
+/// ```
+/// use iaspec_harness::select::{Pattern, no_match};
+/// let names = [("codec/strings/empty", None)];
+/// let why = |text| no_match(&Pattern::new(text).unwrap(), &names);
+/// assert_eq!(why("codec/**"), None);
+/// let meant = "`codec/strings/emtpy` matches no case; did you mean `codec/strings/empty`?";
+/// assert_eq!(why("codec/strings/emtpy").unwrap(), meant);
+/// assert_eq!(why("codec/").unwrap(), "`codec/` matches no case; `codec/**` means all below it");
+/// ```
+pub fn no_match(pattern: &Pattern, names: &[(&str, Option<&str>)]) -> Option<String> {
+    if names.iter().any(|(name, was)| pattern.matches_either(name, *was)) {
+        return None;
+    }
+    Some(format!("`{}` matches no case{}", pattern.text(), hint(pattern, names)))
+}
+
+/// What may have been meant by a pattern that means no case.
+pub(crate) fn hint(pattern: &Pattern, names: &[(&str, Option<&str>)]) -> String {
+    let text = pattern.text();
+    let inside = format!("{}/", text.trim_end_matches('/'));
+    if names.iter().any(|(name, _)| name.starts_with(&inside)) {
+        return format!("; `{inside}**` means all below it");
+    }
+    let near = names.iter().map(|(name, _)| (strsim::damerau_levenshtein(text, name), *name)).min();
+    let near = near.filter(|(distance, _)| *distance <= FARTHEST);
+    near.map_or(String::new(), |(_, name)| format!("; did you mean `{name}`?"))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::terms::TimeSpan;
 
@@ -11,7 +12,7 @@ use crate::commands::agent;
 
 /// Conformance tests for implementations of the Inedo Agent protocol.
 #[derive(Debug, Parser)]
-#[command(name = "iaspec", version, max_term_width = 100)]
+#[command(name = "iaspec", version, max_term_width = 100, after_long_help = HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,11 +29,21 @@ pub(crate) enum Command {
     /// List the cases
     #[command(after_long_help = LIST_HELP)]
     List(List),
+    /// Print cases as annotated conversations: every step, and every byte with its field
+    #[command(after_long_help = SHOW_HELP)]
+    Show(Show),
     /// Print a clause of the protocol and the cases that cite it, or list all clauses
     #[command(after_long_help = EXPLAIN_HELP)]
     Explain(Explain),
     /// Check, describe or export the vector files
+    #[command(after_long_help = VECTORS_HELP)]
     Vectors(Vectors),
+    /// Print a script that completes command lines, for a shell
+    #[command(after_long_help = COMPLETIONS_HELP)]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
     /// The reference codec: answers the line protocol on standard input and output
     #[command(after_long_help = CODEC_HELP)]
     Codec,
@@ -80,7 +91,42 @@ Exit codes:
 const LIST_HELP: &str = "\
 Examples:
   iaspec list                          every case: name, tier, clauses
-  iaspec list --filter 'codec/aes_*/**' --tier H";
+  iaspec list --filter 'codec/aes_*/**' --tier H
+  iaspec list --by clause              how many cases cite each clause";
+
+const SHOW_HELP: &str = "\
+Examples:
+  iaspec show framing/segments/two-frames-in-one-write
+  iaspec show 'codec/strings/**' --width 80 | less";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  iaspec completions bash > ~/.local/share/bash-completion/completions/iaspec
+  iaspec completions zsh > ~/.zfunc/_iaspec";
+
+const VECTORS_HELP: &str = "\
+Examples:
+  iaspec vectors check --vectors ./vectors
+  iaspec vectors export > vectors.json";
+
+const CHECK_HELP: &str = "\
+Example:
+  iaspec vectors check --vectors ./vectors";
+
+const SCHEMA_HELP: &str = "\
+Examples:
+  iaspec vectors schema > vectors/schema.json
+  iaspec vectors schema --of events";
+
+const EXPORT_HELP: &str = "\
+Example:
+  iaspec vectors export > vectors.json";
+
+const HELP: &str = "\
+Examples:
+  iaspec run                           the reference implementation, every role
+  iaspec run subject.yaml              a subject of yours
+  iaspec show handshake/acknowledgement/answer:v2";
 
 const EXPLAIN_HELP: &str = "\
 Examples:
@@ -210,6 +256,30 @@ pub(crate) struct List {
     pub(crate) which: Which,
     #[command(flatten)]
     pub(crate) vectors: VectorsFrom,
+    /// Count the cases instead of listing them
+    #[arg(long, value_enum, value_name = "WHAT", env = "IASPEC_LIST_BY")]
+    pub(crate) by: Option<CountBy>,
+}
+
+/// What cases are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CountBy {
+    /// By each clause that they cite
+    Clause,
+    /// By the group of those clauses, such as DAT
+    Group,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The cases, by name or glob (*, ** and ?)
+    #[arg(required = true, value_name = "CASE")]
+    pub(crate) cases: Vec<String>,
+    #[command(flatten)]
+    pub(crate) vectors: VectorsFrom,
+    /// Columns of a line [default: those of the terminal, at most 140; 100 without one]
+    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = clap::value_parser!(u16).range(40..=400))]
+    pub(crate) width: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -229,14 +299,17 @@ pub(crate) struct Vectors {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VectorsCommand {
     /// Find everything wrong with the vector files, each with file, line and column
+    #[command(after_long_help = CHECK_HELP)]
     Check(VectorsFrom),
     /// Print the JSON Schema of vector files, for editors, or of what iaspec writes
+    #[command(after_long_help = SCHEMA_HELP)]
     Schema {
         /// Of what
         #[arg(long, value_enum, value_name = "WHAT", env = "IASPEC_SCHEMA_OF", default_value = "vectors")]
         of: SchemaOf,
     },
     /// Print all cases as one JSON document, for ports
+    #[command(after_long_help = EXPORT_HELP)]
     Export(VectorsFrom),
 }
 

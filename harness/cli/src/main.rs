@@ -17,8 +17,10 @@ fn main() -> ExitCode {
         Command::Run(run) => commands::run::run(&run),
         Command::Report(report) => commands::report::report(&report),
         Command::List(list) => commands::list::list(&list),
+        Command::Show(show) => commands::show::show(&show),
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
+        Command::Completions { shell } => commands::completions::completions(shell),
         Command::Codec => commands::codec::codec(),
         Command::Agent(agent) => commands::agent::agent(*agent),
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::clauses::Tier;
 use crate::event::{CaseResult, ClauseText, Expected};
 use crate::format::{Shape, TypeRef};
-use crate::select::Pattern;
+use crate::select::{Pattern, hint};
 use crate::subject::manifest::Encryption;
 use crate::subject::{Manifest, Role};
 use crate::vectors::transcript::{Party, TranscriptCase};
@@ -226,15 +226,7 @@ fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role
     if names.iter().any(|(name, was)| pattern.matches_either(name, *was)) {
         return Ok(());
     }
-    let text = pattern.text();
-    let inside = format!("{}/", text.trim_end_matches('/'));
-    let hint = if names.iter().any(|(name, _)| name.starts_with(&inside)) {
-        format!("; `{inside}**` means all below it")
-    } else {
-        let near = names.iter().map(|(name, _)| (strsim::damerau_levenshtein(text, name), *name)).min();
-        near.filter(|(distance, _)| *distance <= 6)
-            .map_or(String::new(), |(_, name)| format!("; did you mean `{name}`?"))
-    };
+    let (text, hint) = (pattern.text(), hint(pattern, names));
     Err(format!("`{text}` matches no case of role {}{hint}", list(roles)))
 }
 

@@ -85,7 +85,7 @@ impl Formats {
     }
 
     /// The fields of some bytes, with what cannot be read as a last field.
-    fn layout(&self, type_name: &str, bytes: &[u8], secrets: Option<&Secrets>) -> Layout {
+    pub(crate) fn layout(&self, type_name: &str, bytes: &[u8], secrets: Option<&Secrets>) -> Layout {
         let none = String::new;
         let (mut fields, plain, tail) = match self.decode(type_name, bytes, secrets) {
             // An encrypted part that opened is shown by its plaintext, and as one stretch here.
@@ -107,9 +107,11 @@ impl Formats {
     }
 }
 
-struct Layout {
-    fields: Vec<FieldSpan>,
-    plain: Option<Vec<u8>>,
+/// The fields of some bytes, all of which belong to one.
+pub(crate) struct Layout {
+    pub(crate) fields: Vec<FieldSpan>,
+    /// The plaintext of an encrypted part.
+    pub(crate) plain: Option<Vec<u8>>,
 }
 
 impl Layout {

@@ -25,6 +25,7 @@ mod model;
 pub use aes::{AES_BLOCK, Padding, Secrets};
 pub use compare::ValueDifference;
 pub use decode::{Decoded, FieldSpan, Layer, Undecodable, Wrong};
+pub(crate) use difference::Layout;
 pub use difference::{ByteDifference, Row};
 pub use encode::Unencodable;
 pub use model::{

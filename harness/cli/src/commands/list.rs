@@ -1,10 +1,14 @@
 //! `iaspec list`: the cases of the corpus.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{all_cases, corpus, selection};
-use crate::arguments::List;
+use iaspec_harness::vectors::Corpus;
+use indexmap::IndexMap;
+
+use super::{Listed, all_cases, corpus, selection};
+use crate::arguments::{CountBy, List};
 use crate::exit::Failure;
 
 pub(crate) fn list(arguments: &List) -> Result<ExitCode, Failure> {
@@ -17,11 +21,49 @@ pub(crate) fn list(arguments: &List) -> Result<ExitCode, Failure> {
     if cases.is_empty() {
         return Err(Failure::usage("no case fits the filters, clauses and tiers given"));
     }
+    if let Some(by) = arguments.by {
+        count(&corpus, &cases, by)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = anstream::stdout().lock();
     for case in &cases {
         writeln!(out, "{}  {}  {}  {}", case.name, case.tier, case.clauses.join(","), case.title)?;
     }
-    let noun = if cases.len() == 1 { "case" } else { "cases" };
-    writeln!(out, "{} {noun}", cases.len())?;
+    writeln!(out, "{}", amount(cases.len()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn amount(cases: usize) -> String {
+    format!("{cases} {}", if cases == 1 { "case" } else { "cases" })
+}
+
+/// How many of the cases cite each clause, or one of each group, in the order of the protocol.
+fn count(corpus: &Corpus, cases: &[Listed<'_>], by: CountBy) -> Result<(), Failure> {
+    let mut counts: IndexMap<&str, usize> = IndexMap::new();
+    for clause in corpus.clauses.iter() {
+        counts.insert(key(&clause.id, by), 0);
+    }
+    for case in cases {
+        let keys: BTreeSet<&str> = case.clauses.iter().map(|clause| key(clause, by)).collect();
+        for key in keys {
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    let mut out = anstream::stdout().lock();
+    for (key, count) in counts.iter().filter(|(_, count)| **count > 0) {
+        match corpus.clauses.get(key) {
+            Some(clause) => writeln!(out, "{key:<7} {count:>6}  {}", clause.title)?,
+            None => writeln!(out, "{key:<7} {count:>6}")?,
+        }
+    }
+    writeln!(out, "{}; one that cites several counts for each of them", amount(cases.len()))?;
+    Ok(())
+}
+
+/// What a case that cites a clause counts for.
+fn key(clause: &str, by: CountBy) -> &str {
+    match by {
+        CountBy::Clause => clause,
+        CountBy::Group => clause.split('-').next().unwrap_or(clause),
+    }
 }

@@ -2,11 +2,13 @@
 
 pub(crate) mod agent;
 pub(crate) mod codec;
+pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod report;
 mod reporters;
 pub(crate) mod run;
+pub(crate) mod show;
 pub(crate) mod vectors;
 
 use iaspec_harness::clauses::Tier;
@@ -43,6 +45,11 @@ fn selection(which: &Which) -> Result<Selection, Failure> {
     let filters = which.filter.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
     let filters = filters.map_err(Failure::usage)?;
     Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone() })
+}
+
+/// The columns of the terminal, or as many as told where there is none.
+fn terminal_width(without: usize) -> usize {
+    terminal_size::terminal_size().map_or(without, |(width, _)| usize::from(width.0))
 }
 
 /// A case of any kind, for lists.

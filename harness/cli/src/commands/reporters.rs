@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use iaspec_harness::event::Event;
 use iaspec_reports::{Document, Ndjson, Progress, Reporter, Text};
 
+use super::terminal_width;
 use crate::arguments::{Format, Place, ReportTo};
 use crate::exit::Failure;
 
@@ -99,7 +100,7 @@ const OUTPUT: &str = "the output";
 
 /// The text report for whoever reads standard output, styled if that is wanted.
 fn text() -> Box<dyn Reporter> {
-    let width = if io::stdout().is_terminal() { terminal_width() } else { WIDTH };
+    let width = if io::stdout().is_terminal() { terminal_width(WIDTH) } else { WIDTH };
     Box::new(Text::new(anstream::stdout(), width))
 }
 
@@ -115,8 +116,4 @@ fn reporter(format: Format, out: impl Write + 'static) -> Box<dyn Reporter> {
         Format::Junit => Box::new(Document::junit(out)),
         Format::Markdown => Box::new(Document::markdown(out)),
     }
-}
-
-fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0))
 }
