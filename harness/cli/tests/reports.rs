@@ -187,6 +187,19 @@ fn formats_that_are_not_known_and_places_that_are_taken_are_refused() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_failure_of_any_format() {
+    let (_folder, recording) = recorded();
+    for format in FORMATS {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let to = format!("{format}=-");
+        let output =
+            iaspec().args(["report", &recording, "--to", &to]).stdout(writer).output().expect("iaspec");
+        assert_eq!(output.status.code(), Some(0), "{format}: {output:?}");
+    }
+}
+
+#[test]
 fn a_report_to_a_full_device_is_told_at_the_end() {
     let full = PathBuf::from("/dev/full");
     if !full.exists() {
