@@ -35,7 +35,10 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     if let Some(gap) = record.gap().filter(|_| cut_short) {
         report.add_test_suite(incomplete(&gap));
     }
-    report.serialize(out).map_err(io::Error::other)
+    // By way of memory: the error of a writer has to keep its kind, so that a reader that went away is known.
+    let mut document = Vec::new();
+    report.serialize(&mut document).map_err(io::Error::other)?;
+    out.write_all(&document)
 }
 
 fn suite(record: &Record, subject: &SubjectRecord, clauses: &Clauses) -> TestSuite {

@@ -80,8 +80,8 @@ Examples:
   iaspec report run.ndjson --to junit=run.xml --to json=run.json
   iaspec report run.ndjson --to markdown=- >>$GITHUB_STEP_SUMMARY
 
-The formats are those of `iaspec run --report`. The recording of a run that was killed may end in the
-middle of a line; every report of it says that it is incomplete.
+The formats are those of `iaspec run --report`. The recording of a run that was killed may end
+in the middle of a line; every report of it says that it is incomplete.
 
 Exit codes:
   0    the reports are written, whatever the verdict in them

@@ -98,7 +98,7 @@ fn a_recording_alone_is_told_as_text_and_may_come_from_standard_input() {
 #[test]
 fn a_run_that_was_killed_is_told_as_incomplete_in_every_format() {
     // The codec answers for a while and then hangs, until the end of its input.
-    let written = shell("head -n 40 | CODEC; cat >rest");
+    let written = shell("sed -u 40q | CODEC; cat >rest");
     let recording = written.folder.path().join("run.ndjson");
     let report = format!("ndjson={}", recording.display());
     let mut child = iaspec()
@@ -151,7 +151,9 @@ fn a_wrong_recording_is_refused_with_its_line() {
     let wrong = path_in(&folder, "wrong.ndjson");
     std::fs::write(&wrong, text.replacen("{\"event\":\"case_finished\"", "{\"event\":\"case_finshed\"", 1))
         .expect("written");
-    refused(&run(&["report", &wrong]), &format!("iaspec: {wrong}, line 3: is no event: unknown variant"));
+    let ran = run(&["report", &wrong]);
+    refused(&ran, &format!("iaspec: {wrong}, line 3: is no event: unknown variant"));
+    assert!(ran.stdout.contains("\nincomplete: the run was cut off after 0 results\n"), "{ran:?}");
     std::fs::write(&wrong, text.replacen("\"schema\":1", "\"schema\":9", 1)).expect("written");
     let message = "line 1: the events have schema version 9; this iaspec reads version 1\n";
     refused(&run(&["report", &wrong]), message);
@@ -182,6 +184,19 @@ fn formats_that_are_not_known_and_places_that_are_taken_are_refused() {
     );
     refused(&run(&["run", "--report", "json=-"]), "standard output has the text report; name a file");
     refused(&run(&["run", "--report", "json="]), "write FORMAT=PATH, such as ndjson=run.ndjson");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_of_any_format() {
+    let (_folder, recording) = recorded();
+    for format in FORMATS {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let to = format!("{format}=-");
+        let output =
+            iaspec().args(["report", &recording, "--to", &to]).stdout(writer).output().expect("iaspec");
+        assert_eq!(output.status.code(), Some(0), "{format}: {output:?}");
+    }
 }
 
 #[test]

@@ -22,10 +22,10 @@ pub(crate) fn report(arguments: &Report) -> Result<ExitCode, Failure> {
         reporters.add(&arguments.to, Some(&file.metadata().map_err(fail)?))?;
         Box::new(BufReader::new(file))
     };
-    for event in Recording::new(input) {
-        let event = event.map_err(|error| Failure::usage(format!("{name}, {error}")))?;
-        reporters.event(&event);
-    }
-    reporters.close()?;
-    Ok(ExitCode::SUCCESS)
+    let told = Recording::new(input)
+        .try_for_each(|event| event.map(|event| reporters.event(&event)))
+        .map_err(|error| Failure::usage(format!("{name}, {error}")));
+    // The reports tell what was read before a mistake, and that they are incomplete.
+    let closed = reporters.close();
+    told.and(closed).map(|()| ExitCode::SUCCESS)
 }
