@@ -122,6 +122,9 @@ pub struct CaseResult {
     /// What went wrong in its steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What happened on the connections of the case up to the failure, in order, when the case did not pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conversation: Vec<Exchange>,
     /// What the subject logged lately, when the case did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -130,6 +133,51 @@ pub struct CaseResult {
     pub rerun: Option<String>,
     /// From its first request to its last answer, in microseconds.
     pub micros: u64,
+}
+
+/// One thing that happened on a connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Exchange {
+    /// When, in microseconds from the start of the case.
+    pub micros: u64,
+    /// The connection, as the case names it.
+    pub connection: String,
+    /// What.
+    pub what: Happening,
+    /// How many bytes went over the connection.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub count: usize,
+    /// The first of them, hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bytes: String,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What can happen on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// The harness connected.
+    Connected,
+    /// The harness sent bytes.
+    Sent,
+    /// The subject sent bytes, which the case looked at.
+    Received,
+    /// The subject sent bytes that the case did not get to.
+    Unread,
+    /// The harness sent a FIN, and reads on.
+    HalfClosed,
+    /// The harness closed the connection.
+    Closed,
+    /// The harness broke the connection off.
+    Reset,
+    /// The subject closed the connection.
+    ClosedBySubject,
+    /// The subject broke the connection off.
+    ResetBySubject,
 }
 
 /// An outcome that the manifest expects.

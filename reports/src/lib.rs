@@ -1,6 +1,6 @@
-//! Reports of iaspec runs: events in, text and NDJSON out.
+//! Reports of iaspec runs: events in; text, NDJSON, JSON, JUnit and Markdown out.
 //!
-//! A [`Reporter`] takes [`Event`]s one after the other, live or from a recording, and starts nothing.
+//! A [`Reporter`] takes [`Event`]s one after the other, live or from a [`Recording`], and starts nothing.
 //!
 //! ```
 //! use iaspec_harness::event::{Event, Notice};
@@ -12,13 +12,21 @@
 //! assert_eq!(out, b"{\"event\":\"notice\",\"subject\":\"demo\",\"warning\":false,\"message\":\"hello\"}\n");
 //! ```
 
+mod characters;
 mod failure;
+mod json;
+mod junit;
+mod markdown;
 mod ndjson;
 mod progress;
+mod record;
+mod recording;
 mod text;
 
 pub use ndjson::Ndjson;
 pub use progress::Progress;
+pub use record::Document;
+pub use recording::{Recording, RecordingError};
 pub use text::Text;
 
 use std::io;
@@ -33,4 +41,14 @@ pub trait Reporter {
     ///
     /// When the report cannot be written.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Tells that no event will follow. Where `run_finished` was not among them, the report is completed with
+    /// what there is and says that it is incomplete; otherwise nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// When the report cannot be written.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
-use iaspec_harness::event::{CaseResult, ClauseText, Event, Notice, RunFinished, RunStarted, SubjectStarted};
+use anstyle::Style;
+use iaspec_harness::event::{CaseResult, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally};
 use iaspec_harness::verdict::Outcome;
 
-use crate::{Reporter, failure};
+use crate::failure::{self, Clauses, Layout, outcome_style as style};
+use crate::{Reporter, record};
 
 /// How many cases that did not pass are shown in full; more are listed by a line each.
 const SHOWN_IN_FULL: usize = 20;
@@ -18,11 +19,15 @@ pub struct Text<W> {
     out: W,
     width: usize,
     strict: bool,
-    clauses: BTreeMap<String, ClauseText>,
+    clauses: Clauses,
     pending: Vec<CaseResult>,
     skips: BTreeMap<String, usize>,
     notices: Vec<Notice>,
     shown: usize,
+    results: usize,
+    tally: Tally,
+    /// Between the events `run_started` and `run_finished`.
+    under_way: bool,
     /// Whether the last thing written was a case in full, which a blank line must follow.
     gap: bool,
 }
@@ -34,17 +39,21 @@ impl<W: Write> Text<W> {
             out,
             width: width.clamp(40, 160),
             strict: false,
-            clauses: BTreeMap::new(),
+            clauses: Clauses::new(),
             pending: Vec::new(),
             skips: BTreeMap::new(),
             notices: Vec::new(),
             shown: 0,
+            results: 0,
+            tally: Tally::default(),
+            under_way: false,
             gap: false,
         }
     }
 
     fn run_started(&mut self, run: &RunStarted) -> io::Result<()> {
         self.strict = run.strict;
+        self.under_way = true;
         self.clauses = run.clauses.iter().map(|clause| (clause.id.clone(), clause.clone())).collect();
         writeln!(self.out, "iaspec {}, vectors {} ({})", run.iaspec, run.digest, run.vectors)
     }
@@ -55,6 +64,8 @@ impl<W: Write> Text<W> {
     }
 
     fn case_finished(&mut self, result: &CaseResult) {
+        self.results += 1;
+        self.tally.count(result);
         match result.outcome {
             Outcome::Pass if result.expected.is_none() => {}
             Outcome::Skip => {
@@ -87,7 +98,8 @@ impl<W: Write> Text<W> {
                 )?;
             } else if self.shown < SHOWN_IN_FULL {
                 self.shown += 1;
-                failure::write(&mut self.out, result, &self.clauses, self.width)?;
+                let layout = Layout { width: self.width, styled: true };
+                failure::write(&mut self.out, result, &self.clauses, layout)?;
                 self.gap = true;
             } else {
                 self.close_gap()?;
@@ -129,13 +141,18 @@ impl<W: Write> Text<W> {
     }
 
     fn run_finished(&mut self, run: &RunFinished) -> io::Result<()> {
+        self.under_way = false;
         if let Some(signal) = &run.interrupted {
             writeln!(self.out, "interrupted by {signal}")?;
         }
         if run.not_run > 0 {
             writeln!(self.out, "not run: {}", run.not_run)?;
         }
-        let tally = run.tally;
+        self.counts(run.tally)
+    }
+
+    /// The counts, those that every run has in the last line.
+    fn counts(&mut self, tally: Tally) -> io::Result<()> {
         let counts = [
             ("errors", tally.errors),
             ("differences", tally.differences),
@@ -169,20 +186,17 @@ impl<W: Write> Reporter for Text<W> {
             Event::RunFinished(run) => self.run_finished(run),
         }
     }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.under_way) {
+            return Ok(());
+        }
+        self.subject_finished()?;
+        writeln!(self.out, "{}", record::cut_off(self.results))?;
+        self.counts(self.tally)
+    }
 }
 
 fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
     if count == 1 { one } else { many }
-}
-
-/// The style of an outcome's name.
-pub(crate) fn style(outcome: Outcome) -> Style {
-    let colour = match outcome {
-        Outcome::Pass => AnsiColor::Green,
-        Outcome::Fail | Outcome::Error => AnsiColor::Red,
-        Outcome::Difference => AnsiColor::Magenta,
-        Outcome::Warning => AnsiColor::Yellow,
-        Outcome::Skip => AnsiColor::BrightBlack,
-    };
-    Style::new().fg_color(Some(colour.into())).bold()
 }

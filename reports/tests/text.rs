@@ -8,129 +8,74 @@
     reason = "in a test, a panic is the verdict"
 )]
 
-use iaspec_harness::clauses::Tier;
-use iaspec_harness::event::{
-    CaseResult, ClauseText, Event, Expected, Notice, RunFinished, RunStarted, SubjectFinished,
-    SubjectStarted, Tally,
-};
-use iaspec_harness::format::{ByteDifference, Row};
-use iaspec_harness::subject::Role;
-use iaspec_harness::verdict::{Outcome, Problem};
+mod support;
+
+use iaspec_harness::event::{CaseResult, Event, Exchange, Expected, Happening, Notice};
+use iaspec_harness::verdict::Outcome;
 use iaspec_reports::{Ndjson, Reporter, Text};
-
-fn result(index: usize, case: &str, outcome: Outcome) -> CaseResult {
-    CaseResult {
-        subject: "acme".to_owned(),
-        index,
-        repetition: 1,
-        case: case.to_owned(),
-        title: "a title (string)".to_owned(),
-        outcome,
-        tier: Tier::D,
-        clauses: vec!["DAT-2".to_owned()],
-        expected: None,
-        reason: None,
-        problems: Vec::new(),
-        log: None,
-        rerun: None,
-        micros: 1,
-    }
-}
-
-fn row(offset: usize, field: &str, expected: (&str, &str), actual: (&str, &str)) -> Row {
-    Row {
-        offset,
-        decrypted: false,
-        field: field.to_owned(),
-        expected: expected.0.to_owned(),
-        expected_text: expected.1.to_owned(),
-        actual: actual.0.to_owned(),
-        actual_text: actual.1.to_owned(),
-        differs: expected != actual,
-    }
-}
-
-fn wrong_length() -> CaseResult {
-    let bytes = ByteDifference {
-        offset: 0,
-        field: "string length".to_owned(),
-        expected_length: 3,
-        actual_length: 3,
-        rows_before: 0,
-        rows_after: 0,
-        rows: vec![
-            row(0, "string length", ("02", "2"), ("01", "1")),
-            row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),
-        ],
-    };
-    let problem = Problem {
-        step: "encode".to_owned(),
-        summary: "field `string length` differs, first at offset 0".to_owned(),
-        expected: "3 bytes".to_owned(),
-        actual: "3 bytes".to_owned(),
-        bytes: Some(bytes),
-    };
-    CaseResult {
-        problems: vec![problem],
-        log: Some("starting\nencoding é".to_owned()),
-        rerun: Some("iaspec run acme.yaml --filter 'codec/strings/accent'".to_owned()),
-        ..result(7, "codec/strings/accent", Outcome::Fail)
-    }
-}
+use support::{events, play, result, wrong_length};
 
 /// The text of a run with these results, at a width.
 fn text(results: Vec<CaseResult>, notices: &[Notice], width: usize) -> String {
+    text_of(&events(results, notices, false), width)
+}
+
+fn text_of(events: &[Event], width: usize) -> String {
     let mut out = Vec::new();
-    let mut report = Text::new(&mut out, width);
-    let clause = ClauseText {
-        id: "DAT-2".to_owned(),
-        tier: Tier::D,
-        title: "Strings".to_owned(),
-        text: "A string is its UTF-8 bytes behind a prefix that counts those bytes, in groups of 7 bits."
-            .to_owned(),
-    };
-    let started = RunStarted {
-        schema: 1,
-        iaspec: "1.2.3".to_owned(),
-        vectors: "somewhere".to_owned(),
-        digest: "01234567".to_owned(),
-        strict: false,
-        repeat: 1,
-        clauses: vec![clause],
-    };
-    let mut tally = Tally::default();
-    let mut events = vec![
-        Event::RunStarted(started),
-        Event::SubjectStarted(SubjectStarted {
-            subject: "acme".to_owned(),
-            role: Role::Codec,
-            manifest: "acme.yaml".to_owned(),
-            cases: results.len(),
-        }),
-    ];
-    for result in results {
-        tally.count(&result);
-        events.push(Event::CaseFinished(Box::new(result)));
-    }
-    events.extend(notices.iter().cloned().map(Event::Notice));
-    events.push(Event::SubjectFinished(SubjectFinished { subject: "acme".to_owned() }));
-    let exit_code = tally.exit_code(false);
-    events.push(Event::RunFinished(RunFinished {
-        tally,
-        interrupted: None,
-        not_run: 0,
-        exit_code,
-        millis: 5,
-    }));
-    for event in &events {
-        report.event(event).expect("written");
-    }
+    play(&mut Text::new(&mut out, width), events);
     String::from_utf8(anstream::adapter::strip_bytes(&out).into_vec()).expect("UTF-8")
 }
 
 #[test]
 fn a_failure_shows_clause_bytes_log_and_command() {
     insta::assert_snapshot!("failure_at_100_columns", text(vec![wrong_length()], &[], 100));
+}
+
+fn exchange(micros: u64, what: Happening, count: usize, bytes: &str) -> Exchange {
+    Exchange { micros, connection: "a".to_owned(), what, count, bytes: bytes.to_owned() }
+}
+
+/// A conversation that went wrong when the agent closed.
+fn talked() -> CaseResult {
+    let hello = "4ed2eb6cf74a134ab9af81d3dfc644bed0070000d0070000";
+    CaseResult {
+        conversation: vec![
+            exchange(0, Happening::Connected, 0, ""),
+            exchange(120, Happening::Sent, 24, hello),
+            exchange(900, Happening::Received, 9, "00d007000033000000"),
+            exchange(1_000, Happening::Sent, 300_000, &"5a".repeat(32)),
+            exchange(2_001_500, Happening::Unread, 2, "0102"),
+            exchange(2_001_600, Happening::ClosedBySubject, 0, ""),
+        ],
+        ..result(0, "handshake/x/y", Outcome::Fail)
+    }
+}
+
+/// The lines about the conversation.
+fn happened(width: usize) -> Vec<String> {
+    let text = text(vec![talked()], &[], width);
+    let lines = text.lines().skip_while(|line| !line.starts_with("  what happened")).skip(1);
+    lines.take_while(|line| line.starts_with("    ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_failure_shows_what_happened_on_its_connections() {
+    let expected = [
+        "       0.000  a  → connected",
+        "       0.000  a  → 24 bytes: 4e d2 eb 6c f7 4a 13 4a b9 af 81 d3 df c6 44 be d0 07 00 00 d0 07 00 00",
+        "       0.001  a  ← 9 bytes: 00 d0 07 00 00 33 00 00 00",
+    ];
+    assert_eq!(happened(140)[..3], expected);
+    assert!(happened(100)[1].ends_with(" d0 07 00 …"), "cut where the line ends");
+    let narrow = [
+        "       0.001  a  → 300000 bytes: 5a 5a 5a 5a 5a 5a 5a 5a …",
+        "       2.002  a  ← not asked for, 2 bytes: 01 02",
+        "       2.002  a  ← closed (FIN)",
+    ];
+    assert_eq!(happened(60)[3..], narrow);
+    for width in [60, 80, 140] {
+        assert!(happened(width).iter().all(|line| line.chars().count() <= width), "{:?}", happened(width));
+    }
 }
 
 #[test]
@@ -201,4 +146,15 @@ fn the_event_stream_can_be_read_back() {
     Ndjson::new(&mut out).event(&event).expect("written");
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
     assert_eq!(serde_json::from_slice::<Event>(&out).expect("an event"), event);
+}
+
+#[test]
+fn a_run_that_was_cut_off_says_so_above_its_counts() {
+    let mut events =
+        events(vec![wrong_length(), result(0, "codec/strings/empty", Outcome::Pass)], &[], false);
+    events.truncate(events.len() - 2);
+    let text = text_of(&events, 100);
+    assert!(text.contains("\nfail codec/strings/accent\n"), "{text}");
+    let end = "\nincomplete: the run was cut off after 2 results\nrun: 1 passed, 1 failed, 0 skipped\n";
+    assert!(text.ends_with(end), "{text}");
 }

@@ -23,6 +23,9 @@ pub(crate) enum Command {
     /// Run the cases against a subject and judge it
     #[command(after_long_help = RUN_HELP)]
     Run(Run),
+    /// Turn the recorded events of a run into reports
+    #[command(after_long_help = REPORT_HELP)]
+    Report(Report),
     /// List the cases
     #[command(after_long_help = LIST_HELP)]
     List(List),
@@ -54,7 +57,14 @@ Examples:
   iaspec run                                  the reference implementation, every role
   iaspec run subject-codec.yaml               the subject of a manifest
   iaspec run subject.yaml --filter 'codec/strings/**' --clause DAT-2
-  iaspec run subject.yaml --report ndjson=run.ndjson --strict
+  iaspec run subject.yaml --report ndjson=run.ndjson --report junit=run.xml --strict
+
+Formats of reports:
+  text      what is printed
+  ndjson    every event as a line of JSON, at once
+  json      one document: all results in the order of the corpus, and counts
+  junit     XML for CI systems: a testsuite for each subject, a testcase for each result
+  markdown  a summary for the page of a CI job
 
 Exit codes:
   0    conformant
@@ -63,6 +73,20 @@ Exit codes:
   3    the harness or the subject could not be run
   4    a failure that the manifest expects did not happen
   130  interrupted by SIGINT (143: by SIGTERM)";
+
+const REPORT_HELP: &str = "\
+Examples:
+  iaspec report run.ndjson                                   the text report
+  iaspec report run.ndjson --to junit=run.xml --to json=run.json
+  iaspec report run.ndjson --to markdown=- >>$GITHUB_STEP_SUMMARY
+
+The formats are those of `iaspec run --report`. The recording of a run that was killed may end
+in the middle of a line; every report of it says that it is incomplete.
+
+Exit codes:
+  0    the reports are written, whatever the verdict in them
+  2    the command line or the recording is wrong
+  3    a report could not be written";
 
 const LIST_HELP: &str = "\
 Examples:
@@ -161,22 +185,63 @@ pub(crate) struct Run {
     /// How long a subject that owes an answer may be silent, such as 500ms or 10s
     #[arg(long, value_name = "TIME", env = "IASPEC_ANSWER_WITHIN", default_value = "10s", value_parser = positive_span)]
     pub(crate) answer_within: Duration,
-    /// Write a report beside the text: ndjson=PATH; may be given several times
-    #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_REPORT", value_delimiter = ',', value_parser = report)]
+    /// Write a report beside the text: text, ndjson, json, junit or markdown; may be given several times
+    #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_REPORT", value_delimiter = ',', value_parser = report_file)]
     pub(crate) report: Vec<ReportTo>,
 }
 
-/// A report to be written: its form is NDJSON, so far the only one.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// What `iaspec run --report ndjson=PATH` wrote; - is standard input
+    #[arg(value_name = "RUN.ndjson")]
+    pub(crate) recording: PathBuf,
+    /// Write a report: text, ndjson, json, junit or markdown; - is standard output; may be given several times
+    #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_TO", value_delimiter = ',', default_value = "text=-", value_parser = report)]
+    pub(crate) to: Vec<ReportTo>,
+}
+
+/// A report to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct ReportTo {
-    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) place: Place,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Ndjson,
+    Json,
+    Junit,
+    Markdown,
+}
+
+/// Where a report goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    StandardOutput,
+    File(PathBuf),
 }
 
 fn report(text: &str) -> Result<ReportTo, String> {
-    match text.split_once('=') {
-        Some(("ndjson", path)) if !path.is_empty() => Ok(ReportTo { path: path.into() }),
-        Some(("ndjson", _)) | None => Err("write FORMAT=PATH, such as ndjson=run.ndjson".to_owned()),
-        Some((format, _)) => Err(format!("there is no report format `{format}`; there is ndjson")),
+    let Some((format, path)) = text.split_once('=').filter(|(_, path)| !path.is_empty()) else {
+        return Err("write FORMAT=PATH, such as ndjson=run.ndjson".to_owned());
+    };
+    let format = Format::from_str(format, false).map_err(|_| {
+        format!("there is no report format `{format}`; there are text, ndjson, json, junit and markdown")
+    })?;
+    let place = if path == "-" { Place::StandardOutput } else { Place::File(path.into()) };
+    Ok(ReportTo { format, place })
+}
+
+/// A report of a run, which prints the text report itself.
+fn report_file(text: &str) -> Result<ReportTo, String> {
+    match report(text)? {
+        ReportTo { place: Place::StandardOutput, .. } => {
+            Err("standard output has the text report; name a file".to_owned())
+        }
+        report => Ok(report),
     }
 }
 

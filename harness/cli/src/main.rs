@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
+        Command::Report(report) => commands::report::report(&report),
         Command::List(list) => commands::list::list(&list),
         Command::Show(show) => commands::show::show(&show),
         Command::Explain(explain) => commands::explain::explain(&explain),

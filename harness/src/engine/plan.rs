@@ -282,6 +282,7 @@ impl PlannedCase<'_> {
             expected: self.expected.clone(),
             reason,
             problems: Vec::new(),
+            conversation: Vec::new(),
             log: None,
             rerun: None,
             micros: 0,

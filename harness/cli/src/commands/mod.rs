@@ -5,6 +5,8 @@ pub(crate) mod codec;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod list;
+pub(crate) mod report;
+mod reporters;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod vectors;

@@ -1,7 +1,6 @@
 //! `iaspec run`: cases against subjects, from the command line to the exit code.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,9 +12,9 @@ use iaspec_harness::event::{
 use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
-use iaspec_reports::{Ndjson, Progress, Reporter, Text};
 
-use super::{corpus, selection, terminal_width};
+use super::reporters::Reporters;
+use super::{corpus, selection};
 use crate::arguments::Run;
 use crate::exit::Failure;
 use crate::signals;
@@ -33,9 +32,6 @@ const REFERENCE: [Embedded; 2] = [
 const REFERENCE_FILES: [Embedded; 1] =
     [("InedoAgent.config.tmpl", include_str!("../../../../agent-under-test/InedoAgent.config.tmpl"))];
 
-/// The columns assumed where there is no terminal.
-const WIDTH: usize = 100;
-
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
     let selection = selection(&arguments.which)?;
@@ -45,13 +41,17 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
         list(&plans)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut reporters = reporters(arguments)?;
+    let mut reporters = Reporters::default();
+    reporters.show_run();
+    reporters.add(&arguments.report, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::environment(format!("the asynchronous runtime cannot be started: {error}"))
     })?;
     become_subreaper();
-    let code = runtime.block_on(run_all(&corpus, &plans, arguments, &mut reporters))?;
-    reporters.close()?;
+    let code = runtime.block_on(run_all(&corpus, &plans, arguments, &mut reporters));
+    let closed = reporters.close();
+    let code = code?;
+    closed?;
     Ok(ExitCode::from(code))
 }
 
@@ -97,45 +97,6 @@ fn list(plans: &Plans<'_>) -> Result<(), Failure> {
         writeln!(out, "{count} cases")?;
     }
     Ok(())
-}
-
-/// All reports of a run. A report that fails is given up; the run goes on, and the failure is told at the end.
-struct Reporters {
-    open: Vec<(String, Box<dyn Reporter>)>,
-    failed: Vec<String>,
-}
-
-impl Reporters {
-    fn event(&mut self, event: &Event) {
-        let failed = &mut self.failed;
-        self.open.retain_mut(|(name, reporter)| match reporter.event(event) {
-            Ok(()) => true,
-            // A reader that went away has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
-            Err(error) => {
-                failed.push(format!("{name} cannot be written: {error}"));
-                false
-            }
-        });
-    }
-
-    fn close(self) -> Result<(), Failure> {
-        if self.failed.is_empty() { Ok(()) } else { Err(Failure::environment(self.failed.join("; "))) }
-    }
-}
-
-fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
-    let mut open: Vec<(String, Box<dyn Reporter>)> = Vec::new();
-    for report in &arguments.report {
-        let name = format!("the report {}", report.path.display());
-        let file = File::create(&report.path)
-            .map_err(|error| Failure::usage(format!("{name} cannot be written: {error}")))?;
-        open.push((name, Box::new(Ndjson::new(BufWriter::new(file)))));
-    }
-    open.push(("the progress".to_owned(), Box::new(Progress::new(io::stderr().is_terminal()))));
-    let width = if io::stdout().is_terminal() { terminal_width(WIDTH) } else { WIDTH };
-    open.push(("the output".to_owned(), Box::new(Text::new(anstream::stdout(), width))));
-    Ok(Reporters { open, failed: Vec::new() })
 }
 
 async fn run_all(

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::super::connection::{Connection, End, Inbox};
 use super::scope::Scope;
 use super::talk::{Moment, Talk};
-use super::{Conversation, Greeting, Mismatch, Outcome, Trouble};
+use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, happening};
+use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::matching::{Bindings, Cut};
 use crate::terms::TimeSpan;
@@ -24,6 +25,8 @@ const REST_OF_WRONG: Duration = Duration::from_millis(100);
 /// What a step waits for, and until when.
 pub(super) struct Watch<'w> {
     pub(super) step: &'w Spot<Step>,
+    /// The connection.
+    pub(super) name: &'w str,
     /// What is awaited, for reports.
     pub(super) what: String,
     /// By when it must have come.
@@ -58,6 +61,7 @@ impl Conversation<'_> {
         let within = step.within.as_ref().map_or(self.background.patience, |within| within.0);
         let mut watch = Watch {
             step,
+            name,
             what: String::new(),
             deadline: reference.after + within,
             since: reference.after,
@@ -82,7 +86,7 @@ impl Conversation<'_> {
             moment = self.exactly(&watch, &hex.bytes(), None, &connection).await?;
         }
         if let Some(closes) = &step.closes {
-            moment = self.end(step, closes.how, reference, &connection, &talk).await?;
+            moment = self.end(step, name, closes.how, reference, &connection, &talk).await?;
         }
         self.ended_step(step, Some(&talk), moment, scope);
         Ok(())
@@ -135,7 +139,7 @@ impl Conversation<'_> {
             return Ok(moment);
         }
         let waited = self.wait(watch, connection, length, None).await?;
-        let came = self.taken(connection, length);
+        let came = self.taken(watch.name, connection, length);
         let judged = self.with_matching(scope, |matching| matching.data(data, &came, hint));
         match (waited, judged) {
             (Waited::Ended(end), _) => {
@@ -196,7 +200,7 @@ impl Conversation<'_> {
             let cut = self.with_matching(scope, |matching| matching.cut(&unread, framing));
             match (cut, waited) {
                 (Cut::Whole(length), _) => {
-                    let came = self.taken(connection, length);
+                    let came = self.taken(watch.name, connection, length);
                     let judged = self.with_matching(scope, |matching| matching.frame(frame, framing, &came));
                     let mismatched =
                         |mismatch: Box<Mismatch>| self.stumble(watch.step, &watch.what, *mismatch);
@@ -276,7 +280,7 @@ impl Conversation<'_> {
             let deadline = Instant::now() + REST_OF_WRONG;
             connection.watch(deadline, |inbox| (inbox.unread().len() >= expected.len()).then_some(())).await;
         }
-        let came = self.taken(connection, expected.len());
+        let came = self.taken(watch.name, connection, expected.len());
         Ok(match waited {
             _ if came == expected => Ok(()),
             Waited::Ended(end) => Err((Some(end), came)),
@@ -322,11 +326,12 @@ impl Conversation<'_> {
         })
     }
 
-    fn taken(&self, connection: &Connection, length: usize) -> Vec<u8> {
+    fn taken(&self, name: &str, connection: &Connection, length: usize) -> Vec<u8> {
         let mut inbox = connection.inbox();
         let length = length.min(inbox.unread().len());
         let came = inbox.unread()[..length].to_vec();
         inbox.take(length);
+        self.trace.note_came(name, Happening::Received, &came);
         came
     }
 
@@ -370,6 +375,7 @@ impl Conversation<'_> {
     async fn end(
         &self,
         step: &Spot<Step>,
+        name: &str,
         how: CloseKind,
         reference: Moment,
         connection: &Connection,
@@ -378,6 +384,7 @@ impl Conversation<'_> {
         let (not_before, within) = step.end_times();
         let watch = Watch {
             step,
+            name,
             what: "closes".to_owned(),
             deadline: reference.after + within.map_or(self.background.patience, |within| within.0),
             since: reference.after,
@@ -395,6 +402,7 @@ impl Conversation<'_> {
         let mismatch = match found {
             Some(Ok((end, when))) => {
                 self.ended(talk);
+                self.trace.note_at(name, happening(&end), when);
                 if !is(how, &end) {
                     let actual = format!("the connection was {end}");
                     let mismatch = Mismatch::words("the connection ended in another way", kind(how), actual);

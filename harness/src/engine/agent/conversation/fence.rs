@@ -7,6 +7,7 @@ use super::check::{Watch, came};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Mismatch, Outcome};
+use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::subject::manifest::{Launch, Setting};
 use crate::terms::Target;
@@ -35,7 +36,7 @@ impl Conversation<'_> {
             let Some(connection) = talk.connection() else { continue };
             let open = talk.phase.get() == Phase::Open && talk.is_between_messages();
             if open {
-                self.ask(talk, &connection).await?;
+                self.ask(name, talk, &connection).await?;
                 asked.push((name, talk, connection));
             } else {
                 self.nothing_left(name, talk, &connection)?;
@@ -49,7 +50,7 @@ impl Conversation<'_> {
     }
 
     /// Sends the request. Whether the connection still takes it the answer tells.
-    async fn ask(&self, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
+    async fn ask(&self, name: &str, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
         let (_, agent_type, _) = self.product();
         let request = FrameFields {
             target: None,
@@ -64,6 +65,7 @@ impl Conversation<'_> {
             })
             .map_err(|error| self.unbuildable(&error))?;
         let sent = connection.send(&bytes, self.background.patience).await;
+        self.trace.note_came(name, Happening::Sent, &bytes[..sent.count]);
         talk.last.set(Moment { before: sent.before, after: sent.after });
         Ok(())
     }
@@ -100,6 +102,7 @@ impl Conversation<'_> {
         let step = self.fence_step(name);
         let watch = Watch {
             step: &step,
+            name,
             what: "the request at the end, which must be answered next".to_owned(),
             deadline: since + self.background.patience,
             since,

@@ -9,6 +9,7 @@ mod flow;
 mod play;
 mod scope;
 mod talk;
+mod trace;
 mod world;
 
 use std::cell::{Cell, RefCell};
@@ -21,9 +22,12 @@ use tokio::time::Instant;
 
 use self::scope::{Knowledge, Scope};
 use self::talk::{Moment, Phase, Talk};
+use self::trace::Trace;
+use super::connection::End;
 use super::running::Agent;
 use super::settings::Asked;
 use crate::clauses::Tier;
+use crate::event::{Exchange, Happening};
 use crate::format::Formats;
 use crate::matching::{Matching, Mismatch};
 use crate::subject::Manifest;
@@ -84,6 +88,8 @@ pub(super) struct Course {
     pub(super) saw_end: bool,
     /// The last handshake that was acknowledged.
     pub(super) greeting: Option<Greeting>,
+    /// What happened on its connections, where something went wrong.
+    pub(super) exchanges: Vec<Exchange>,
 }
 
 /// A handshake that a subject acknowledges.
@@ -118,6 +124,7 @@ pub(super) async fn run<'a>(
         memory_at_start: Cell::new(0),
         saw_end: Cell::new(false),
         greeting: RefCell::new(None),
+        trace: Trace::new(),
     };
     conversation.memory_at_start.set(conversation.peak_memory());
     let scope = Scope::default();
@@ -125,10 +132,12 @@ pub(super) async fn run<'a>(
     if outcome.is_ok() {
         outcome = conversation.fence().await;
     }
+    let exchanges = if outcome.is_err() { conversation.exchanges() } else { Vec::new() };
     let course = Course {
         trouble: outcome.err(),
         saw_end: conversation.saw_end.get(),
         greeting: conversation.greeting.take(),
+        exchanges,
     };
     match conversation.counterpart {
         Counterpart::Shared(_) => (course, None),
@@ -148,6 +157,7 @@ struct Conversation<'a> {
     memory_at_start: Cell<u64>,
     saw_end: Cell<bool>,
     greeting: RefCell<Option<Greeting>>,
+    trace: Trace,
 }
 
 type Outcome = Result<(), Trouble>;
@@ -242,6 +252,21 @@ impl Conversation<'_> {
         }
     }
 
+    /// What happened so far, with what the case did not get to.
+    fn exchanges(&self) -> Vec<Exchange> {
+        for (name, talk) in self.all_talks() {
+            let Some(connection) = talk.connection() else { continue };
+            let inbox = connection.inbox();
+            if !inbox.unread().is_empty() {
+                self.trace.note_came(&name, Happening::Unread, inbox.unread());
+            }
+            if let (Some((end, when)), true) = (inbox.end(), talk.phase.get() != Phase::Ended) {
+                self.trace.note_at(&name, happening(end), when);
+            }
+        }
+        self.trace.exchanges()
+    }
+
     /// Notes that a connection ended, by whomever.
     fn ended(&self, talk: &Talk) {
         talk.phase.set(Phase::Ended);
@@ -293,6 +318,14 @@ impl Conversation<'_> {
     /// The harness cannot make bytes that it was to send or expect: a mistake in the vector.
     fn unbuildable(&self, error: &Unbuildable) -> Trouble {
         Trouble::CannotRun(format!("{}: {}", self.place(error.span), error.why))
+    }
+}
+
+/// The end of a connection as reports have it.
+fn happening(end: &End) -> Happening {
+    match end {
+        End::Fin => Happening::ClosedBySubject,
+        End::Rst | End::Broken(_) => Happening::ResetBySubject,
     }
 }
 

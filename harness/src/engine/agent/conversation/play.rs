@@ -9,6 +9,7 @@ use super::super::connection::{Connection, SendFailure};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Mismatch, Outcome, Trouble};
+use crate::event::Happening;
 use crate::hex_text::{Stretch, amount};
 use crate::matching::Matching;
 use crate::terms::TimeSpan;
@@ -35,9 +36,9 @@ impl Conversation<'_> {
         }
         let mut moment = Moment::at(tokio::time::Instant::now());
         if step.has_bytes() {
-            moment = self.send(step, &talk, scope).await?;
+            moment = self.send(step, name, &talk, scope).await?;
         }
-        self.end_if_told(step, &talk).await;
+        self.end_if_told(step, name, &talk).await;
         moment.after = tokio::time::Instant::now();
         self.ended_step(step, Some(&talk), moment, scope);
         Ok(())
@@ -57,6 +58,7 @@ impl Conversation<'_> {
         match Talk::open(address, from, patience).await {
             Ok(talk) => {
                 self.talks.borrow_mut().insert(name.to_owned(), Rc::clone(&talk));
+                self.trace.note(name, Happening::Connected);
                 Ok(talk)
             }
             Err(error) => Err(self.cannot_connect(step, &error)),
@@ -80,7 +82,13 @@ impl Conversation<'_> {
         }
     }
 
-    async fn send(&self, step: &Spot<Step>, talk: &Rc<Talk>, scope: &Scope<'_>) -> Result<Moment, Trouble> {
+    async fn send(
+        &self,
+        step: &Spot<Step>,
+        name: &str,
+        talk: &Rc<Talk>,
+        scope: &Scope<'_>,
+    ) -> Result<Moment, Trouble> {
         let (bytes, header) = self.with_matching(scope, |matching| {
             let data = step.bytes.as_ref().map(|data| matching.player.data(data)).transpose();
             let data = data.map_err(|error| self.unbuildable(&error))?.unwrap_or_default();
@@ -101,6 +109,7 @@ impl Conversation<'_> {
         });
         let sent = connection.send_all(&bytes, pace, self.background.patience).await;
         talk.note_all_sent(&bytes, sent.count, header);
+        self.trace.note_sent(name, &bytes, sent.count);
         match sent.failure {
             // That is for the next step to judge.
             None | Some(SendFailure::Ended) => {}
@@ -116,20 +125,23 @@ impl Conversation<'_> {
     }
 
     /// Ends the connection, or one direction of it, where the step says so.
-    async fn end_if_told(&self, step: &Step, talk: &Rc<Talk>) {
+    async fn end_if_told(&self, step: &Step, name: &str, talk: &Rc<Talk>) {
         let told_to_close = matches!(step.does.as_ref().map(|op| &op.value), Some(Op::Close(_)));
         let how = step.closes.as_ref().map(|closes| closes.how);
         if step.reset.is_some() || how == Some(CloseKind::Rst) {
             self.saw_end.set(true);
+            self.trace.note(name, Happening::Reset);
             if let Some(connection) = talk.take().and_then(sole) {
                 connection.reset().await;
             }
         } else if how.is_some() || told_to_close {
             self.saw_end.set(true);
+            self.trace.note(name, Happening::Closed);
             if let Some(connection) = talk.take().and_then(sole) {
                 connection.close().await;
             }
         } else if step.shutdown.is_some() {
+            self.trace.note(name, Happening::HalfClosed);
             if let Some(connection) = talk.connection() {
                 connection.shut_down();
             }

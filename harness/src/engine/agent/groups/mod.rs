@@ -1,5 +1,7 @@
 //! Who shares a subject with whom, and who is to blame when it breaks down.
 
+mod telling;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,7 +18,6 @@ use super::settings::Asked;
 use super::support::{needs_own_subject, reading};
 use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results};
-use crate::event::CaseResult;
 use crate::subject::{Manifest, Stopped};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::play::AckDefaults;
@@ -470,57 +471,6 @@ impl Run<'_, '_, '_> {
         blame
     }
 
-    fn conclude_alone(&self, turn: Turn, alone: Alone) {
-        match alone {
-            Alone::Concluded(report) => self.conclude(turn, report),
-            Alone::Ill(ailment, log) => self.broke(turn, &ailment.to_string(), log),
-            Alone::NotRunning(error) => self.error(turn, &error.reason, error.log),
-        }
-    }
-
-    fn conclude(&self, turn: Turn, report: Report) {
-        let planned = &self.plan.cases[turn.at];
-        let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
-        let attempts = (report.attempts > 1).then(|| tried(report.attempts));
-        let (outcome, reason, problems) = match (report.course.trouble, report.ailment) {
-            (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason), Vec::new()),
-            (Some(Trouble::Stumble(stumble)), _) => {
-                (Outcome::of_failure(stumble.tier), attempts, vec![stumble.problem])
-            }
-            (None, Some(ailment)) => {
-                let reason =
-                    format!("the steps went as expected, but afterwards {ailment}: no proof of anything");
-                (Outcome::Fail, Some(reason), Vec::new())
-            }
-            (None, None) => (Outcome::Pass, None, Vec::new()),
-        };
-        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
-        let log = report.log.filter(|_| outcome != Outcome::Pass);
-        self.results.borrow_mut().add(CaseResult { problems, micros: report.micros, log, ..result });
-    }
-
-    /// A case that broke the subject fails, whatever it tests.
-    fn broke(&self, turn: Turn, reason: &str, log: Option<String>) {
-        let planned = &self.plan.cases[turn.at];
-        let reason = Some(reason.to_owned());
-        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Fail, reason);
-        self.results.borrow_mut().add(CaseResult { log, ..result });
-    }
-
-    fn error(&self, turn: Turn, reason: &str, log: Option<String>) {
-        let planned = &self.plan.cases[turn.at];
-        let reason = Some(reason.to_owned());
-        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Error, reason);
-        self.results.borrow_mut().add(CaseResult { log, ..result });
-    }
-
-    /// Ends every execution that is left as an error.
-    fn give_up(&self, queue: VecDeque<Turn>, reason: &str, log: Option<String>) {
-        for turn in queue {
-            self.error(turn, reason, log.clone());
-        }
-    }
-
     async fn stop(&self, agent: Agent<'_>) {
         let Some(Stopped { killed, left_behind, .. }) = agent.stop().await else { return };
         if killed {
@@ -534,22 +484,6 @@ impl Run<'_, '_, '_> {
             many => {
                 self.notice(format!("the subject left {many} processes behind, which were killed: {names}"))
             }
-        }
-    }
-
-    fn notice(&self, message: String) {
-        let mut notices = self.notices.borrow_mut();
-        match notices.iter_mut().find(|(known, _)| *known == message) {
-            Some((_, times)) => *times += 1,
-            None => notices.push((message, 1)),
-        }
-    }
-
-    fn tell_notices(&self) {
-        let mut results = self.results.borrow_mut();
-        for (message, times) in self.notices.take() {
-            let message = if times > 1 { format!("{message} ({times} times)") } else { message };
-            results.notice(self.background.manifest, true, message);
         }
     }
 }

@@ -1,0 +1,128 @@
+//! One JSON document of a run, for programs that want no stream: everything that the events told, in the order
+//! of the corpus, with counts.
+//!
+//! ```json
+//! {"format": 1, "complete": true, "iaspec": "0.1.0",
+//!  "vectors": {"origin": "built in", "digest": "0123456789abcdef"},
+//!  "options": {"strict": false, "repeat": 1},
+//!  "exit_code": 0, "interrupted": null, "not_run": 0, "millis": 1234,
+//!  "tally": {"passed": 312, "failed": 0, …},
+//!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
+//!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "cases": 312, "tally": {…},
+//!                "notices": […], "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
+//! ```
+//!
+//! The results and notices have the form of the events `case_finished` and `notice`. `complete` is `false` when
+//! results are missing: the run was killed, interrupted, or ended by `--fail-fast`. Of a run that was killed,
+//! `exit_code`, `not_run` and `millis` are `null`. `format` grows when a member changes its meaning or goes;
+//! members may be added within a format.
+
+use std::io::{self, Write};
+
+use iaspec_harness::clauses::Tier;
+use iaspec_harness::event::{CaseResult, Notice, Tally};
+use iaspec_harness::subject::Role;
+use serde::Serialize;
+
+use crate::record::{Record, SubjectRecord};
+
+/// The version of the document's form.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    complete: bool,
+    iaspec: &'a str,
+    vectors: Vectors<'a>,
+    options: Options,
+    exit_code: Option<u8>,
+    interrupted: Option<&'a str>,
+    not_run: Option<usize>,
+    millis: Option<u64>,
+    tally: Tally,
+    clauses: Vec<Clause<'a>>,
+    subjects: Vec<Subject<'a>>,
+}
+
+#[derive(Serialize)]
+struct Vectors<'a> {
+    origin: &'a str,
+    digest: &'a str,
+}
+
+#[derive(Serialize)]
+struct Options {
+    strict: bool,
+    repeat: u32,
+}
+
+#[derive(Serialize)]
+struct Clause<'a> {
+    id: &'a str,
+    tier: Tier,
+    title: &'a str,
+    text: &'a str,
+    tally: Tally,
+}
+
+#[derive(Serialize)]
+struct Subject<'a> {
+    subject: &'a str,
+    role: Role,
+    manifest: &'a str,
+    cases: usize,
+    tally: Tally,
+    notices: &'a [Notice],
+    results: &'a [CaseResult],
+}
+
+/// Writes the document.
+pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let finished = record.finished.as_ref();
+    let document = Document {
+        format: FORMAT,
+        complete: record.gap().is_none(),
+        iaspec: &record.run.iaspec,
+        vectors: Vectors { origin: &record.run.vectors, digest: &record.run.digest },
+        options: Options { strict: record.run.strict, repeat: record.run.repeat },
+        exit_code: finished.map(|run| run.exit_code),
+        interrupted: finished.and_then(|run| run.interrupted.as_deref()),
+        not_run: finished.map(|run| run.not_run),
+        millis: finished.map(|run| run.millis),
+        tally: record.tally(),
+        clauses: clauses(record),
+        subjects: record.subjects.iter().map(subject).collect(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+/// The selected clauses in the order in which the run named them.
+fn clauses(record: &Record) -> Vec<Clause<'_>> {
+    let tallies = record.clause_tallies();
+    let mut clauses = Vec::new();
+    for clause in &record.run.clauses {
+        let tally = tallies.get(clause.id.as_str()).copied().unwrap_or_default();
+        clauses.push(Clause {
+            id: &clause.id,
+            tier: clause.tier,
+            title: &clause.title,
+            text: &clause.text,
+            tally,
+        });
+    }
+    clauses
+}
+
+fn subject(record: &SubjectRecord) -> Subject<'_> {
+    Subject {
+        subject: &record.started.subject,
+        role: record.started.role,
+        manifest: &record.started.manifest,
+        cases: record.started.cases,
+        tally: record.tally,
+        notices: &record.notices,
+        results: &record.results,
+    }
+}

@@ -1,0 +1,142 @@
+//! The JUnit report, for CI systems: a `testsuite` for each subject, a `testcase` for each result.
+//!
+//! | result | testcase |
+//! |---|---|
+//! | pass | nothing in it |
+//! | failure; difference and warning under `--strict`; unexpected pass | `failure` |
+//! | difference, warning | passes, with the property `outcome` and the text in `system-out` |
+//! | error | `error` |
+//! | skip; expected failure | `skipped` with the reason |
+//!
+//! A run that was cut off or interrupted has a `testsuite` named `iaspec` besides, with an `error`: a gate
+//! that reads nothing else does not take part of a run for the whole.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use iaspec_harness::event::{CaseResult, Expected};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::characters::visible;
+use crate::failure::{self, Clauses};
+use crate::record::{Record, Standing, SubjectRecord};
+
+/// Writes the document.
+pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let clauses = record.clause_texts();
+    let mut report = Report::new("iaspec");
+    if let Some(finished) = &record.finished {
+        report.set_time(Duration::from_millis(finished.millis));
+    }
+    for subject in &record.subjects {
+        report.add_test_suite(suite(record, subject, &clauses));
+    }
+    let cut_short = record.finished.as_ref().is_none_or(|finished| finished.interrupted.is_some());
+    if let Some(gap) = record.gap().filter(|_| cut_short) {
+        report.add_test_suite(incomplete(&gap));
+    }
+    // By way of memory: the error of a writer has to keep its kind, so that a reader that went away is known.
+    let mut document = Vec::new();
+    report.serialize(&mut document).map_err(io::Error::other)?;
+    out.write_all(&document)
+}
+
+fn suite(record: &Record, subject: &SubjectRecord, clauses: &Clauses) -> TestSuite {
+    let mut suite = TestSuite::new(text(&subject.started.subject));
+    let micros = subject.results.iter().map(|result| result.micros).fold(0, u64::saturating_add);
+    suite.set_time(Duration::from_micros(micros));
+    let mut property = |name: &str, value: &str| {
+        suite.add_property(Property::new(name, text(value)));
+    };
+    property("role", &subject.started.role.to_string());
+    property("manifest", &subject.started.manifest);
+    property("iaspec", &record.run.iaspec);
+    property("vectors", &record.run.vectors);
+    property("digest", &record.run.digest);
+    if let Some(gap) = record.gap() {
+        property("incomplete", &gap);
+    }
+    for result in &subject.results {
+        suite.add_test_case(case(result, record.standing(result), clauses));
+    }
+    if !subject.notices.is_empty() {
+        let word = |warning| if warning { "warning" } else { "note" };
+        let lines =
+            subject.notices.iter().map(|notice| format!("{}: {}\n", word(notice.warning), notice.message));
+        suite.set_system_out(text(&lines.collect::<String>()));
+    }
+    suite
+}
+
+fn case(result: &CaseResult, standing: Standing, clauses: &Clauses) -> TestCase {
+    let (file, id) = result.case.rsplit_once('/').unwrap_or(("", &result.case));
+    let mut case = TestCase::new(
+        text(&format!("{id}{}", failure::repetition(result))),
+        status(result, standing, clauses),
+    );
+    case.set_classname(text(file)).set_time(Duration::from_micros(result.micros));
+    if standing == Standing::Remarked {
+        case.add_property(Property::new("outcome", result.outcome.name()));
+        case.set_system_out(text(&failure::plain(result, clauses)));
+    }
+    case
+}
+
+fn status(result: &CaseResult, standing: Standing, clauses: &Clauses) -> TestCaseStatus {
+    match standing {
+        Standing::Passed | Standing::Remarked => TestCaseStatus::success(),
+        Standing::Failed => non_success(NonSuccessKind::Failure, result, clauses),
+        Standing::Error => non_success(NonSuccessKind::Error, result, clauses),
+        Standing::Skipped => skipped(&failure::summary(result)),
+        Standing::ExpectedFailure => skipped(&expected_failure(result)),
+        Standing::UnexpectedPass => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("unexpected pass").set_message(UNEXPECTED_PASS);
+            status
+        }
+    }
+}
+
+/// What to do about a case that passes though the manifest expects it not to.
+const UNEXPECTED_PASS: &str = "unexpected pass: remove it from `expect` of the manifest";
+
+/// That a failure was expected, and why.
+fn expected_failure(result: &CaseResult) -> String {
+    let reason = result.expected.as_ref().and_then(|Expected { reason, .. }| reason.as_deref());
+    format!("expected failure: {}", reason.unwrap_or("no reason given"))
+}
+
+fn non_success(kind: NonSuccessKind, result: &CaseResult, clauses: &Clauses) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status
+        .set_type(result.outcome.name())
+        .set_message(one_line(&failure::summary(result)))
+        .set_description(text(&failure::plain(result, clauses)));
+    status
+}
+
+fn skipped(reason: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(one_line(reason));
+    status
+}
+
+fn incomplete(gap: &str) -> TestSuite {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type("incomplete").set_message(gap);
+    let mut case = TestCase::new("the run is told to its end", status);
+    case.set_classname("iaspec").set_time(Duration::ZERO);
+    let mut suite = TestSuite::new("iaspec");
+    suite.set_time(Duration::ZERO).add_test_case(case);
+    suite
+}
+
+/// A text as XML can hold it; a tab becomes a space, because the writer drops tabs.
+fn text(text: &str) -> String {
+    visible(text).replace('\t', " ")
+}
+
+/// A text for an attribute, whose line ends readers would turn into spaces anyway.
+fn one_line(line: &str) -> String {
+    text(line).replace('\n', " ")
+}
