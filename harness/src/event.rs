@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clauses::Tier;
 use crate::subject::Role;
+use crate::subject::manifest::{Claims, Readings};
 use crate::verdict::{Outcome, Problem};
 
 /// The version of the event stream's form.
@@ -64,6 +65,12 @@ pub struct RunStarted {
     pub strict: bool,
     /// How often each case runs.
     pub repeat: u32,
+    /// Whether slow cases run.
+    #[serde(default)]
+    pub slow: bool,
+    /// What the order was drawn from in which cases started; without it, it is that of the corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The clauses that the selected cases cite.
     pub clauses: Vec<ClauseText>,
 }
@@ -90,6 +97,15 @@ pub struct SubjectStarted {
     pub role: Role,
     /// The manifest's path.
     pub manifest: String,
+    /// The command that starts it, its placeholders unfilled, or the address where it runs.
+    #[serde(default)]
+    pub launch: String,
+    /// What the manifest says that it can do, and which settings can be chosen.
+    #[serde(default)]
+    pub supports: Claims,
+    /// How it reads the knobs of the protocol.
+    #[serde(default)]
+    pub dialect: Readings,
     /// How many results will follow, skips and repetitions included.
     pub cases: usize,
 }

@@ -91,6 +91,7 @@ fn run_with(command: &str, jobs: usize) -> Seen {
     let options = RunOptions {
         jobs,
         repeat: 1,
+        seed: None,
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,

@@ -4,11 +4,12 @@
 //! ```json
 //! {"format": 1, "complete": true, "iaspec": "0.1.0",
 //!  "vectors": {"origin": "built in", "digest": "0123456789abcdef"},
-//!  "options": {"strict": false, "repeat": 1},
+//!  "options": {"strict": false, "repeat": 1, "slow": false, "seed": null},
 //!  "exit_code": 0, "interrupted": null, "not_run": 0, "millis": 1234,
 //!  "tally": {"passed": 312, "failed": 0, …},
 //!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
-//!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "cases": 312, "tally": {…},
+//!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "launch": "codec.py", "supports": {…},
+//!                "dialect": {"server_version": ["int32"], …}, "cases": 312, "tally": {…},
 //!                "notices": […], "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
 //! ```
 //!
@@ -22,6 +23,8 @@ use std::io::{self, Write};
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{CaseResult, Notice, Tally};
 use iaspec_harness::subject::Role;
+use iaspec_harness::subject::manifest::{Claims, Readings};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::{Record, SubjectRecord};
@@ -29,7 +32,15 @@ use crate::record::{Record, SubjectRecord};
 /// The version of the document's form.
 const FORMAT: u32 = 1;
 
-#[derive(Serialize)]
+/// The JSON Schema of the document, as it stands in `reports/results.schema.json`.
+pub fn results_schema() -> String {
+    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Document<'_>)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The results of a run, as `iaspec run --report json=PATH` writes them.
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     format: u32,
     complete: bool,
@@ -45,19 +56,21 @@ struct Document<'a> {
     subjects: Vec<Subject<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Vectors<'a> {
     origin: &'a str,
     digest: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Options {
     strict: bool,
     repeat: u32,
+    slow: bool,
+    seed: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Clause<'a> {
     id: &'a str,
     tier: Tier,
@@ -66,11 +79,14 @@ struct Clause<'a> {
     tally: Tally,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Subject<'a> {
     subject: &'a str,
     role: Role,
     manifest: &'a str,
+    launch: &'a str,
+    supports: &'a Claims,
+    dialect: &'a Readings,
     cases: usize,
     tally: Tally,
     notices: &'a [Notice],
@@ -85,7 +101,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         complete: record.gap().is_none(),
         iaspec: &record.run.iaspec,
         vectors: Vectors { origin: &record.run.vectors, digest: &record.run.digest },
-        options: Options { strict: record.run.strict, repeat: record.run.repeat },
+        options: options(record),
         exit_code: finished.map(|run| run.exit_code),
         interrupted: finished.and_then(|run| run.interrupted.as_deref()),
         not_run: finished.map(|run| run.not_run),
@@ -96,6 +112,11 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
+}
+
+fn options(record: &Record) -> Options {
+    let run = &record.run;
+    Options { strict: run.strict, repeat: run.repeat, slow: run.slow, seed: run.seed }
 }
 
 /// The selected clauses in the order in which the run named them.
@@ -120,6 +141,9 @@ fn subject(record: &SubjectRecord) -> Subject<'_> {
         subject: &record.started.subject,
         role: record.started.role,
         manifest: &record.started.manifest,
+        launch: &record.started.launch,
+        supports: &record.started.supports,
+        dialect: &record.started.dialect,
         cases: record.started.cases,
         tally: record.tally,
         notices: &record.notices,

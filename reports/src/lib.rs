@@ -23,6 +23,7 @@ mod record;
 mod recording;
 mod text;
 
+pub use json::results_schema;
 pub use ndjson::Ndjson;
 pub use progress::Progress;
 pub use record::Document;

@@ -37,7 +37,7 @@ impl<W: Write> Text<W> {
     pub fn new(out: W, width: usize) -> Self {
         Self {
             out,
-            width: width.clamp(40, 160),
+            width,
             strict: false,
             clauses: Clauses::new(),
             pending: Vec::new(),
@@ -98,7 +98,7 @@ impl<W: Write> Text<W> {
                 )?;
             } else if self.shown < SHOWN_IN_FULL {
                 self.shown += 1;
-                let layout = Layout { width: self.width, styled: true };
+                let layout = self.layout();
                 failure::write(&mut self.out, result, &self.clauses, layout)?;
                 self.gap = true;
             } else {
@@ -118,6 +118,10 @@ impl<W: Write> Text<W> {
         Ok(())
     }
 
+    fn layout(&self) -> Layout {
+        Layout { width: self.width, styled: true }
+    }
+
     fn close_gap(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.gap) { writeln!(self.out) } else { Ok(()) }
     }
@@ -130,12 +134,13 @@ impl<W: Write> Text<W> {
                 None => groups.push((result, 1)),
             }
         }
+        let layout = self.layout();
         for (first, count) in groups {
             let style = style(Outcome::Error);
             let reason = first.reason.as_deref().unwrap_or("could not be run");
             writeln!(self.out, "{style}error{style:#}: {}: {reason}", first.subject)?;
             writeln!(self.out, "  {count} {} could not be run", plural(count, "case", "cases"))?;
-            failure::log(&mut self.out, first)?;
+            failure::log(&mut self.out, first, layout)?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ fn a_failure_shows_what_happened_on_its_connections() {
     assert!(happened(100)[1].ends_with(" d0 07 00 …"), "cut where the line ends");
     let narrow = [
         "       0.001  a  → 300000 bytes: 5a 5a 5a 5a 5a 5a 5a 5a …",
-        "       2.002  a  ← not asked for, 2 bytes: 01 02",
+        "       2.002  a  ← unread, 2 bytes: 01 02",
         "       2.002  a  ← closed (FIN)",
     ];
     assert_eq!(happened(60)[3..], narrow);

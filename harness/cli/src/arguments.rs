@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,7 +117,7 @@ Example:
 const SCHEMA_HELP: &str = "\
 Examples:
   iaspec vectors schema > vectors/schema.json
-  iaspec vectors schema --of events";
+  iaspec vectors schema --of results";
 
 const EXPORT_HELP: &str = "\
 Example:
@@ -159,6 +160,28 @@ pub(crate) struct Which {
     pub(crate) tier: Vec<Tier>,
 }
 
+/// How wide lines are.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Width {
+    /// Columns of a line [default: those of the terminal, at most 140; 100 without one]
+    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = clap::value_parser!(u16).range(40..=400))]
+    width: Option<u16>,
+}
+
+impl Width {
+    /// The columns, where lines without a terminal have 100.
+    pub(crate) fn columns(self) -> usize {
+        const WITHOUT_TERMINAL: usize = 100;
+        const MOST: usize = 140;
+        const LEAST: usize = 40;
+        let of_terminal = || {
+            let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+            terminal.map_or(WITHOUT_TERMINAL, |(width, _)| usize::from(width.0).clamp(LEAST, MOST))
+        };
+        self.width.map_or_else(of_terminal, usize::from)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The subject's manifest; without it, the reference implementation in every role
@@ -182,12 +205,20 @@ pub(crate) struct Run {
     /// Run each case so many times
     #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) repeat: u32,
+    /// Run the slow cases too, which take half a minute and more
+    #[arg(long, env = "IASPEC_SLOW")]
+    pub(crate) slow: bool,
+    /// Start the cases in an order drawn from this number instead of that of the corpus
+    #[arg(long, value_name = "N", env = "IASPEC_SEED")]
+    pub(crate) seed: Option<u64>,
     /// How long a subject that owes an answer may be silent, such as 500ms or 10s
     #[arg(long, value_name = "TIME", env = "IASPEC_ANSWER_WITHIN", default_value = "10s", value_parser = positive_span)]
     pub(crate) answer_within: Duration,
     /// Write a report beside the text: text, ndjson, json, junit or markdown; may be given several times
     #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_REPORT", value_delimiter = ',', value_parser = report_file)]
     pub(crate) report: Vec<ReportTo>,
+    #[command(flatten)]
+    pub(crate) width: Width,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +229,8 @@ pub(crate) struct Report {
     /// Write a report: text, ndjson, json, junit or markdown; - is standard output; may be given several times
     #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_TO", value_delimiter = ',', default_value = "text=-", value_parser = report)]
     pub(crate) to: Vec<ReportTo>,
+    #[command(flatten)]
+    pub(crate) width: Width,
 }
 
 /// A report to be written.
@@ -277,9 +310,8 @@ pub(crate) struct Show {
     pub(crate) cases: Vec<String>,
     #[command(flatten)]
     pub(crate) vectors: VectorsFrom,
-    /// Columns of a line [default: those of the terminal, at most 140; 100 without one]
-    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = clap::value_parser!(u16).range(40..=400))]
-    pub(crate) width: Option<u16>,
+    #[command(flatten)]
+    pub(crate) width: Width,
 }
 
 #[derive(Debug, Args)]
@@ -322,4 +354,6 @@ pub(crate) enum SchemaOf {
     Export,
     /// The events that `run --report ndjson=PATH` writes, each line one
     Events,
+    /// The document that `run --report json=PATH` writes
+    Results,
 }

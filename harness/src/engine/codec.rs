@@ -56,6 +56,8 @@ pub(super) async fn run(
     if queue.is_empty() {
         return;
     }
+    results.options.arrange(&mut queue);
+    // Taken from its end.
     queue.reverse();
     // A plan for a codec has no other cases, so these stand in the same places.
     let cases: Vec<&CodecCase> = plan
@@ -84,6 +86,8 @@ struct Open {
     waiting: usize,
     problems: Vec<Option<Problem>>,
     since: Instant,
+    /// How much the subject had logged before.
+    logged_before: u64,
 }
 
 impl Open {
@@ -269,7 +273,8 @@ impl Run<'_, '_> {
                     Ok(None) => {}
                     Ok(Some(open)) => {
                         // The log is made up only for who will see it.
-                        let log = open.failed().then(|| lines.process.log()).flatten();
+                        let log =
+                            open.failed().then(|| lines.process.log_since(open.logged_before)).flatten();
                         self.conclude(open, log);
                     }
                     Err(breakdown) => return Leg::Broken(breakdown),
@@ -289,7 +294,8 @@ impl Run<'_, '_> {
             lines.queue(&[head.as_bytes(), request.as_bytes()]);
         }
         let problems = vec![None; requests.len()];
-        flight.open.insert(slot, Open { turn, waiting: requests.len(), problems, since: Instant::now() });
+        let (waiting, since, logged_before) = (requests.len(), Instant::now(), lines.process.log_length());
+        flight.open.insert(slot, Open { turn, waiting, problems, since, logged_before });
     }
 
     /// Takes one line and judges the answer. Gives the execution whose last answer it was.

@@ -28,6 +28,8 @@ pub struct RunOptions {
     pub jobs: usize,
     /// How often each case runs.
     pub repeat: u32,
+    /// What the order is drawn from in which cases start; without it, it is that of the corpus.
+    pub seed: Option<u64>,
     /// Whether the first failure ends the run.
     pub fail_fast: bool,
     /// Whether differences and warnings count as failures.
@@ -36,6 +38,15 @@ pub struct RunOptions {
     pub answer_within: Duration,
     /// The words before `--filter` in the command that runs one case alone.
     pub rerun: String,
+}
+
+impl RunOptions {
+    /// Puts what stands in the order of the corpus into the order in which it shall start.
+    fn arrange<T>(&self, items: &mut [T]) {
+        if let Some(seed) = self.seed {
+            fastrand::Rng::with_seed(seed).shuffle(items);
+        }
+    }
 }
 
 /// Tells the engine that somebody wants the run to end.

@@ -21,6 +21,8 @@ pub struct Selection {
     pub clauses: Vec<String>,
     /// Tiers.
     pub tiers: Vec<Tier>,
+    /// Whether slow cases run; otherwise they are skipped.
+    pub slow: bool,
 }
 
 /// Why a selection cannot be run.
@@ -34,6 +36,10 @@ impl Selection {
             self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches_either(name, was));
         let cited = self.clauses.is_empty() || self.clauses.iter().any(|wanted| cites(clauses, wanted));
         named && cited && (self.tiers.is_empty() || self.tiers.contains(&tier))
+    }
+
+    fn too_slow(&self, case: Case<'_>) -> Option<String> {
+        (case.is_slow() && !self.slow).then(|| "slow; --slow runs it".to_owned())
     }
 }
 
@@ -97,6 +103,14 @@ impl<'a> Case<'a> {
         match self {
             Case::Codec(case) => &case.clauses,
             Case::Transcript(case) => &case.clauses,
+        }
+    }
+
+    /// Whether it takes so long that it runs only when that is asked for.
+    pub fn is_slow(self) -> bool {
+        match self {
+            Case::Codec(_) => false,
+            Case::Transcript(case) => case.entry.slow.is_some(),
         }
     }
 
@@ -191,7 +205,7 @@ impl<'a> Plan<'a> {
             .map(|(index, case)| PlannedCase {
                 index,
                 case,
-                skip: unsupported(case, corpus, manifest),
+                skip: unsupported(case, corpus, manifest).or_else(|| selection.too_slow(case)),
                 expected: expected(case, manifest),
             })
             .collect();

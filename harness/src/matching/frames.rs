@@ -12,16 +12,38 @@ use crate::yaml::Spot;
 /// What the start of a stream of messages holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Less than a whole message.
-    Incomplete,
+    /// Less than a whole message; one needs at least so many bytes, as far as can be told.
+    Incomplete(usize),
     /// A message of so many bytes.
     Whole(usize),
     /// A length that no message has.
     BadLength(i32),
 }
 
-/// The most data bytes that a message may have without being taken for nonsense.
-const LARGEST_DATA: i32 = 1 << 30;
+/// The most data bytes that a message may have without being taken for nonsense: more than any case can expect, so
+/// that a subject cannot make the harness wait for, or hold, what no case wants.
+const LARGEST_DATA: usize = hex_text::LARGEST;
+
+impl Framing<'_> {
+    /// Where the first message of a stream ends.
+    pub fn cut(self, stream: &[u8]) -> Cut {
+        let Some(length) = stream.first_chunk::<4>().map(|bytes| i32::from_le_bytes(*bytes)) else {
+            return Cut::Incomplete(self.header);
+        };
+        match usize::try_from(length) {
+            Ok(data) if data <= LARGEST_DATA => {
+                let whole = self.header + data;
+                if stream.len() < whole { Cut::Incomplete(whole) } else { Cut::Whole(whole) }
+            }
+            _ => Cut::BadLength(length),
+        }
+    }
+}
+
+/// What a length must be that [`Framing::cut`] takes, for reports.
+pub fn good_length() -> String {
+    format!("0 to {LARGEST_DATA}")
+}
 
 impl Matching<'_> {
     /// The bytes of a message, where only these will do; `None` where a matcher leaves them open.
@@ -76,14 +98,13 @@ impl Matching<'_> {
         let decoded = match self.formats().decode(framing.type_name, actual, None) {
             Ok(decoded) if decoded.used == actual.len() => decoded,
             _ => {
-                let summary = "field `length` does not fit the message";
-                let (expected, actual) = (amount(actual.len().saturating_sub(header)), amount(actual.len()));
-                return Err(Box::new(Mismatch {
-                    summary: summary.to_owned(),
-                    expected,
-                    actual,
-                    bytes: None,
-                }));
+                let summary = "field `length` does not fit the message".to_owned();
+                let data = actual.get(header..).unwrap_or_default();
+                let bytes = self
+                    .nearest_frame(fields, framing, &Json::Null, data)
+                    .and_then(|expected| self.frame_difference(framing, &expected, actual, None));
+                let (expected, actual) = (amount(data.len()), amount(actual.len()));
+                return Err(Box::new(Mismatch { summary, expected, actual, bytes }));
             }
         };
         let command = decoded.value.get("command").cloned().unwrap_or(Json::Null);
@@ -213,19 +234,5 @@ impl Matching<'_> {
         difference.rows.splice(place..=place, rows);
         difference.rows_after += inside.rows_after;
         Some(difference)
-    }
-
-    /// Where the first message of a stream ends.
-    pub fn cut(&self, stream: &[u8], framing: Framing<'_>) -> Cut {
-        let Some(length) = stream.first_chunk::<4>().map(|bytes| i32::from_le_bytes(*bytes)) else {
-            return Cut::Incomplete;
-        };
-        match usize::try_from(length) {
-            Ok(data) if length <= LARGEST_DATA => {
-                let whole = framing.header + data;
-                if stream.len() < whole { Cut::Incomplete } else { Cut::Whole(whole) }
-            }
-            _ => Cut::BadLength(length),
-        }
     }
 }

@@ -17,7 +17,7 @@ use crate::vectors::transcript::value::{Symbol, Value};
 use crate::verdict::clip;
 use crate::yaml::{Span, Spot};
 
-pub use frames::Cut;
+pub use frames::{Cut, good_length};
 
 /// Names that values got, in the order in which they were met.
 pub type Bindings = Vec<(String, Json)>;

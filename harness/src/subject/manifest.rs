@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::placeholders::{self, Template, Values};
 use crate::finding::Finding;
 use crate::select::Pattern;
+use crate::terms::word;
 pub use crate::terms::{Encryption, Feature, Target, TimeSpan};
 use crate::verdict::Outcome;
 use crate::yaml::{Source, Spot, from_node, parse};
@@ -68,6 +69,37 @@ pub struct Supports {
     pub features: Vec<Feature>,
     /// Settings that can be chosen.
     pub settings: Vec<Setting>,
+}
+
+impl Supports {
+    /// The same in words, for reports.
+    pub fn claims(&self) -> Claims {
+        fn words(choices: &[impl Serialize]) -> Vec<String> {
+            choices.iter().map(word).collect()
+        }
+        Claims {
+            versions: self.versions.clone(),
+            encryption: words(&self.encryption),
+            targets: words(&self.targets),
+            features: words(&self.features),
+            settings: words(&self.settings),
+        }
+    }
+}
+
+/// What a subject can do, in the words of its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Claims {
+    /// Protocol versions.
+    pub versions: Vec<i32>,
+    /// Modes of encryption.
+    pub encryption: Vec<String>,
+    /// Targets of messages.
+    pub targets: Vec<String>,
+    /// Abilities.
+    pub features: Vec<String>,
+    /// Settings that can be chosen.
+    pub settings: Vec<String>,
 }
 
 /// When a started subject counts as ready.
@@ -137,6 +169,31 @@ pub struct Dialect {
     pub response_code: Knob,
 }
 
+impl Dialect {
+    /// Each knob with the values that hold, the default where none is given.
+    pub fn readings(&self) -> Readings {
+        let of = |knob: &Knob, default: &str| {
+            if knob.0.is_empty() { vec![default.to_owned()] } else { knob.0.clone() }
+        };
+        Readings {
+            server_version: of(&self.server_version, "int32"),
+            aes_padding: of(&self.aes_padding, "pkcs7"),
+            response_code: of(&self.response_code, "echo"),
+        }
+    }
+}
+
+/// How a subject reads the knobs of the protocol: the values that are tried, or `auto`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readings {
+    /// `int32`, `int32x4` or `auto`.
+    pub server_version: Vec<String>,
+    /// `pkcs7`, `zeros` or `auto`.
+    pub aes_padding: Vec<String>,
+    /// `echo`, `any` or `auto`.
+    pub response_code: Vec<String>,
+}
+
 /// The values of one knob.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Knob(pub Vec<String>);
@@ -201,6 +258,18 @@ pub enum Launch {
         /// The settings it was started with.
         assume: IndexMap<String, serde_json::Value>,
     },
+}
+
+/// The command, its placeholders unfilled, or the address.
+impl fmt::Display for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Launch::Command(words) => {
+                f.write_str(&words.iter().map(Template::to_string).collect::<Vec<_>>().join(" "))
+            }
+            Launch::Address { address, .. } => f.write_str(address),
+        }
+    }
 }
 
 /// A subject's manifest.

@@ -1,6 +1,7 @@
 //! Placeholders in a manifest's words: `{port}`, `{state_dir}`, `{otter_root|xml}`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Every placeholder of the contract.
 pub const NAMES: [&str; 21] = [
@@ -27,6 +28,11 @@ pub const NAMES: [&str; 21] = [
     "config",
 ];
 
+/// The placeholder of a name, if there is one.
+pub fn named(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|known| *known == name)
+}
+
 /// Those that may have no value.
 const OPTIONAL: [&str; 5] = ["aes_key", "cert_pem", "key_pem", "allowed_addresses", "ring_capacity"];
 
@@ -36,6 +42,17 @@ enum Escape {
     None,
     Xml,
     Json,
+}
+
+impl Escape {
+    /// What stands for it in a placeholder.
+    fn suffix(self) -> &'static str {
+        match self {
+            Escape::None => "",
+            Escape::Xml => "|xml",
+            Escape::Json => "|json",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +67,19 @@ pub struct Template(Vec<Piece>);
 
 /// The values of placeholders, by name.
 pub type Values = BTreeMap<&'static str, String>;
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Piece::Placeholder { name, escape } => write!(f, "{{{name}{}}}", escape.suffix())?,
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Template {
     /// Reads a text.

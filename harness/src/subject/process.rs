@@ -98,12 +98,22 @@ impl Log {
         self.tail.extend(bytes);
     }
 
-    fn text(&self) -> String {
-        let mut bytes = self.head.clone();
-        if self.dropped > 0 {
-            bytes.extend_from_slice(format!("\n… {} bytes left out …\n", self.dropped).as_bytes());
+    /// How many bytes came in all.
+    fn length(&self) -> u64 {
+        (self.head.len() + self.tail.len()) as u64 + self.dropped
+    }
+
+    /// What came after so many bytes, as far as it is kept.
+    fn text_from(&self, from: u64) -> String {
+        let in_head = usize::try_from(from).unwrap_or(usize::MAX).min(self.head.len());
+        let mut bytes = self.head[in_head..].to_vec();
+        let behind_head = from.saturating_sub(self.head.len() as u64);
+        let dropped = self.dropped.saturating_sub(behind_head);
+        if dropped > 0 {
+            bytes.extend_from_slice(format!("\n… {dropped} bytes left out …\n").as_bytes());
         }
-        bytes.extend(&self.tail);
+        let in_tail = usize::try_from(behind_head.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
+        bytes.extend(self.tail.iter().skip(in_tail));
         let text = String::from_utf8_lossy(&bytes);
         text.lines().map(visible).collect::<Vec<_>>().join("\n")
     }
@@ -191,8 +201,18 @@ impl Process {
     /// What it wrote to its standard error, and to its output where that is no line protocol: the beginning and the
     /// end, with control characters escaped. `None` if that is nothing.
     pub fn log(&self) -> Option<String> {
-        let text = self.log.lock().unwrap_or_else(PoisonError::into_inner).text();
+        self.log_since(0)
+    }
+
+    /// As [`Process::log`], without the bytes before a [`Process::log_length`].
+    pub fn log_since(&self, length: u64) -> Option<String> {
+        let text = self.log.lock().unwrap_or_else(PoisonError::into_inner).text_from(length);
         (!text.trim().is_empty()).then_some(text)
+    }
+
+    /// How many bytes its log has so far.
+    pub fn log_length(&self) -> u64 {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).length()
     }
 
     /// How it ended, if it did.

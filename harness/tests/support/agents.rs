@@ -136,6 +136,7 @@ pub(crate) fn run_manifest(corpus: &Corpus, manifest: &Manifest, jobs: usize) ->
     let options = RunOptions {
         jobs,
         repeat: 1,
+        seed: None,
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,

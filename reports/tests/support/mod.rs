@@ -9,6 +9,7 @@ use iaspec_harness::event::{
 };
 use iaspec_harness::format::{ByteDifference, Row};
 use iaspec_harness::subject::Role;
+use iaspec_harness::subject::manifest::{Claims, Readings};
 use iaspec_harness::verdict::{Outcome, Problem};
 use iaspec_reports::Reporter;
 
@@ -91,6 +92,8 @@ pub(crate) fn events(results: Vec<CaseResult>, notices: &[Notice], strict: bool)
         digest: "01234567".to_owned(),
         strict,
         repeat: 1,
+        slow: false,
+        seed: Some(7),
         clauses: vec![clause],
     };
     let mut tally = Tally::default();
@@ -100,6 +103,9 @@ pub(crate) fn events(results: Vec<CaseResult>, notices: &[Notice], strict: bool)
             subject: "acme".to_owned(),
             role: Role::Codec,
             manifest: "acme.yaml".to_owned(),
+            launch: "codec.py".to_owned(),
+            supports: Claims { encryption: vec!["aes".to_owned()], ..Claims::default() },
+            dialect: Readings { server_version: vec!["int32".to_owned()], ..Readings::default() },
             cases: results.len(),
         }),
     ];

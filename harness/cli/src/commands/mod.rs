@@ -44,12 +44,7 @@ fn bad_vectors(findings: &[Finding]) -> Failure {
 fn selection(which: &Which) -> Result<Selection, Failure> {
     let filters = which.filter.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
     let filters = filters.map_err(Failure::usage)?;
-    Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone() })
-}
-
-/// The columns of the terminal, or as many as told where there is none.
-fn terminal_width(without: usize) -> usize {
-    terminal_size::terminal_size().map_or(without, |(width, _)| usize::from(width.0))
+    Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone(), slow: false })
 }
 
 /// A case of any kind, for lists.

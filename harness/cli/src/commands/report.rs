@@ -13,7 +13,7 @@ use crate::exit::Failure;
 pub(crate) fn report(arguments: &Report) -> Result<ExitCode, Failure> {
     let name = arguments.recording.display();
     let fail = |error: io::Error| Failure::usage(format!("the recording {name} cannot be read: {error}"));
-    let mut reporters = Reporters::default();
+    let mut reporters = Reporters::new(arguments.width);
     let input: Box<dyn BufRead> = if arguments.recording.as_os_str() == "-" {
         reporters.add(&arguments.to, None)?;
         Box::new(io::stdin().lock())

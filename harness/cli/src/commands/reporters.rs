@@ -8,16 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use iaspec_harness::event::Event;
 use iaspec_reports::{Document, Ndjson, Progress, Reporter, Text};
 
-use super::terminal_width;
-use crate::arguments::{Format, Place, ReportTo};
+use crate::arguments::{Format, Place, ReportTo, Width};
 use crate::exit::Failure;
 
-/// The columns assumed where there is no terminal.
-const WIDTH: usize = 100;
-
 /// All reports of a run. A report that fails is given up; the run goes on, and the failure is told at the end.
-#[derive(Default)]
 pub(crate) struct Reporters {
+    /// The columns of text.
+    width: usize,
     open: Vec<(String, Box<dyn Reporter>)>,
     failed: Vec<String>,
 }
@@ -30,10 +27,15 @@ fn identity(metadata: &Metadata) -> FileIdentity {
 }
 
 impl Reporters {
+    /// No reports yet; those in text will have lines of some width.
+    pub(crate) fn new(width: Width) -> Self {
+        Self { width: width.columns(), open: Vec::new(), failed: Vec::new() }
+    }
+
     /// What a person sees of a run: its progress, and the text report.
     pub(crate) fn show_run(&mut self) {
         self.open.push(("the progress".to_owned(), Box::new(Progress::new(io::stderr().is_terminal()))));
-        self.open.push((OUTPUT.to_owned(), text()));
+        self.open.push((OUTPUT.to_owned(), text(self.width)));
     }
 
     /// Opens the reports that the command line names. `input` is a file that none of them may overwrite.
@@ -47,8 +49,12 @@ impl Reporters {
                 Place::StandardOutput if self.open.iter().any(|(name, _)| name == OUTPUT) => {
                     return Err(Failure::usage("only one report can be written to standard output"));
                 }
-                Place::StandardOutput if report.format == Format::Text => (OUTPUT.to_owned(), text()),
-                Place::StandardOutput => (OUTPUT.to_owned(), reporter(report.format, io::stdout())),
+                Place::StandardOutput if report.format == Format::Text => {
+                    (OUTPUT.to_owned(), text(self.width))
+                }
+                Place::StandardOutput => {
+                    (OUTPUT.to_owned(), reporter(report.format, self.width, io::stdout()))
+                }
                 Place::File(path) => {
                     let name = format!("the report {}", path.display());
                     let fail = |error| Failure::usage(format!("{name} cannot be written: {error}"));
@@ -62,7 +68,7 @@ impl Reporters {
                         }
                         file.set_len(0).map_err(fail)?;
                     }
-                    (name, reporter(report.format, file))
+                    (name, reporter(report.format, self.width, file))
                 }
             };
             self.open.push((name, reporter));
@@ -99,17 +105,16 @@ impl Reporters {
 const OUTPUT: &str = "the output";
 
 /// The text report for whoever reads standard output, styled if that is wanted.
-fn text() -> Box<dyn Reporter> {
-    let width = if io::stdout().is_terminal() { terminal_width(WIDTH) } else { WIDTH };
+fn text(width: usize) -> Box<dyn Reporter> {
     Box::new(Text::new(anstream::stdout(), width))
 }
 
-fn reporter(format: Format, out: impl Write + 'static) -> Box<dyn Reporter> {
+fn reporter(format: Format, width: usize, out: impl Write + 'static) -> Box<dyn Reporter> {
     let out = BufWriter::new(out);
     match format {
         Format::Text => {
             let out: Box<dyn Write> = Box::new(out);
-            Box::new(Text::new(anstream::StripStream::new(out), WIDTH))
+            Box::new(Text::new(anstream::StripStream::new(out), width))
         }
         Format::Ndjson => Box::new(Ndjson::new(out)),
         Format::Json => Box::new(Document::json(out)),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use iaspec_harness::engine::{self, Plan, RunOptions};
+use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
 use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
@@ -34,14 +34,14 @@ const REFERENCE_FILES: [Embedded; 1] =
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
-    let selection = selection(&arguments.which)?;
+    let selection = Selection { slow: arguments.slow, ..selection(&arguments.which)? };
     let manifests = manifests(arguments.subject.as_deref())?;
     let plans = Plan::for_all(&corpus, &manifests, &selection).map_err(|error| Failure::usage(error.0))?;
     if arguments.list {
         list(&plans)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut reporters = Reporters::default();
+    let mut reporters = Reporters::new(arguments.width);
     reporters.show_run();
     reporters.add(&arguments.report, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
@@ -110,7 +110,7 @@ async fn run_all(
         .map_err(|error| Failure::environment(format!("signals cannot be listened for: {error}")))?;
     let options = options(arguments);
     let began = Instant::now();
-    reporters.event(&Event::RunStarted(run_started(corpus, plans, &options)));
+    reporters.event(&Event::RunStarted(run_started(corpus, plans, arguments.slow, &options)));
     let mut tally = Tally::default();
     let mut not_run = 0;
     for (manifest, plan) in plans {
@@ -119,6 +119,9 @@ async fn run_all(
             subject: subject.clone(),
             role: manifest.role,
             manifest: manifest.source.name.clone(),
+            launch: manifest.launch.to_string(),
+            supports: manifest.supports.claims(),
+            dialect: manifest.dialect.readings(),
             cases: plan.cases.len() * options.repeat as usize,
         }));
         let mut emit = |event: Event| reporters.event(&event);
@@ -135,7 +138,7 @@ async fn run_all(
     Ok(exit_code)
 }
 
-fn run_started(corpus: &Corpus, plans: &Plans<'_>, options: &RunOptions) -> RunStarted {
+fn run_started(corpus: &Corpus, plans: &Plans<'_>, slow: bool, options: &RunOptions) -> RunStarted {
     let mut clauses = Vec::new();
     for clause in plans.iter().flat_map(|(_, plan)| plan.clauses(corpus)) {
         if !clauses.contains(&clause) {
@@ -149,6 +152,8 @@ fn run_started(corpus: &Corpus, plans: &Plans<'_>, options: &RunOptions) -> RunS
         digest: corpus.digest.clone(),
         strict: options.strict,
         repeat: options.repeat,
+        slow,
+        seed: options.seed,
         clauses,
     }
 }
@@ -157,6 +162,7 @@ fn options(arguments: &Run) -> RunOptions {
     RunOptions {
         jobs: usize::from(arguments.jobs),
         repeat: arguments.repeat,
+        seed: arguments.seed,
         fail_fast: arguments.fail_fast,
         strict: arguments.strict,
         answer_within: arguments.answer_within,
@@ -171,6 +177,7 @@ fn rerun(arguments: &Run) -> String {
     if let Some(vectors) = &arguments.vectors.vectors {
         words.extend(["--vectors".to_owned(), vectors.display().to_string()]);
     }
+    words.extend(arguments.slow.then(|| "--slow".to_owned()));
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 

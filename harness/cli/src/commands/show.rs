@@ -1,6 +1,6 @@
 //! `iaspec show`: cases as annotated conversations.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::Style;
@@ -9,12 +9,9 @@ use iaspec_harness::select::{Pattern, no_match};
 use iaspec_harness::vectors::{CodecCase, Corpus, TranscriptCase};
 use textwrap::{Options, WrapAlgorithm};
 
-use super::{all_cases, corpus, terminal_width};
+use super::{all_cases, corpus};
 use crate::arguments::Show;
 use crate::exit::Failure;
-
-/// The columns of a line where there is no terminal.
-const WIDTH: usize = 100;
 
 /// The fewest columns where 16 bytes stand in a line; below, there are 8.
 const WIDE: usize = 100;
@@ -36,7 +33,7 @@ pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
     let codec = corpus.codec.iter().filter(|case| wanted(&case.name, case.was.as_deref()));
     let transcripts = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
     let transcripts = transcripts.filter(|case| wanted(&case.name, case.was.as_deref()));
-    let width = arguments.width.map_or_else(usual_width, usize::from);
+    let width = arguments.width.columns();
     let mut out = anstream::stdout().lock();
     let mut page = Page { out: &mut out, width, corpus: &corpus };
     for (place, case) in codec.map(Case::Codec).chain(transcripts.map(Case::Transcript)).enumerate() {
@@ -46,11 +43,6 @@ pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
         page.case(&case.annotated(&corpus))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn usual_width() -> usize {
-    // A line much longer than that is hard to follow.
-    if io::stdout().is_terminal() { terminal_width(WIDTH).clamp(40, 140) } else { WIDTH }
 }
 
 /// Every pattern means a case, or it is told which it may have meant.

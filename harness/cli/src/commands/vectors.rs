@@ -7,6 +7,7 @@ use iaspec_harness::event::event_schema;
 use iaspec_harness::vectors::check::check;
 use iaspec_harness::vectors::export::{Export, document_schema};
 use iaspec_harness::vectors::schema;
+use iaspec_reports::results_schema;
 
 use super::{bad_vectors, corpus, files};
 use crate::arguments::{SchemaOf, Vectors, VectorsCommand, VectorsFrom};
@@ -20,6 +21,7 @@ pub(crate) fn vectors(arguments: &Vectors) -> Result<ExitCode, Failure> {
                 SchemaOf::Vectors => schema::vector_file(),
                 SchemaOf::Export => document_schema(),
                 SchemaOf::Events => event_schema(),
+                SchemaOf::Results => results_schema(),
             };
             anstream::stdout().lock().write_all(text.as_bytes())?;
             Ok(ExitCode::SUCCESS)

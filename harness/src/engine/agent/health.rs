@@ -14,6 +14,7 @@ use super::connection::{Connection, End};
 use super::conversation::{Background, Greeting};
 use super::running::Agent;
 use super::settings::Asked;
+use crate::matching::Cut;
 use crate::subject::Ending;
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::Party;
@@ -168,7 +169,8 @@ impl<'a> Health<'a> {
     async fn hold(&self, connection: Connection) {
         let formats = &self.background.corpus.formats;
         let highest = highest_version(self.background, self.agent);
-        let Some(framing) = Framing::new(formats, Party::Client, highest) else { return };
+        let framing = |party| Framing::new(formats, party, highest);
+        let (Some(framing), Some(answers)) = (framing(Party::Client), framing(Party::Agent)) else { return };
         let request = serde_json::json!({"target": 0, "command": 3, "data": "01"});
         let request = formats.encode(framing.type_name, &request, None).unwrap_or_default();
         let held = Held { connection: std::rc::Rc::new(connection), request, answer: None };
@@ -179,7 +181,8 @@ impl<'a> Health<'a> {
         connection.send(&request, self.background.patience).await;
         let answered = connection
             .watch(Instant::now() + self.background.patience, |inbox| {
-                let answer = inbox.unread().get(acknowledgement..).and_then(answer_size);
+                let cut = inbox.unread().get(acknowledgement..).map(|unread| answers.cut(unread));
+                let answer = if let Some(Cut::Whole(size)) = cut { Some(size) } else { None };
                 (answer.is_some() || inbox.end().is_some()).then_some(answer)
             })
             .await;
@@ -276,13 +279,6 @@ fn good_handshake(background: &Background<'_>, version: i32) -> Vec<u8> {
     };
     let bytes = format.map(|format| formats.encode(&format.conversation.handshake, &value, None));
     bytes.and_then(Result::ok).unwrap_or_default()
-}
-
-/// The size of the message that some bytes begin with, once it is there.
-fn answer_size(bytes: &[u8]) -> Option<usize> {
-    let length = usize::try_from(i32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-    let size = length.checked_add(8)?;
-    (bytes.len() >= size).then_some(size)
 }
 
 fn drain(connection: &Connection) {

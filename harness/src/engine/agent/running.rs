@@ -12,7 +12,7 @@ use super::settings::{Asked, set_seconds};
 use super::support::{placeholder, text};
 use crate::subject::listener::{self, Owner};
 use crate::subject::manifest::Launch;
-use crate::subject::placeholders::{Template, Values};
+use crate::subject::placeholders::{self, Template, Values};
 use crate::subject::{Ending, Ground, Manifest, Process, Stopped, Wiring};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::world::Start;
@@ -116,7 +116,7 @@ impl<'a> Agent<'a> {
         let address = found.ok_or_else(|| NotRunning::because(format!("{address} has no address")))?;
         let mut values = Values::new();
         for (name, value) in assume {
-            if let Some(known) = crate::subject::placeholders::NAMES.iter().find(|known| *known == name) {
+            if let Some(known) = placeholders::named(name) {
                 values.insert(known, text(value));
             }
         }
@@ -294,9 +294,19 @@ impl<'a> Agent<'a> {
 
     /// What it logged. What it wrote last may still be on its way.
     pub(super) async fn log(&self) -> Option<String> {
+        self.log_since(0).await
+    }
+
+    /// What it logged after so many bytes.
+    pub(super) async fn log_since(&self, length: u64) -> Option<String> {
         let process = self.process()?;
         sleep(Duration::from_millis(20)).await;
-        process.log()
+        process.log_since(length)
+    }
+
+    /// How many bytes its log has so far.
+    pub(super) fn log_length(&self) -> u64 {
+        self.process().map_or(0, Process::log_length)
     }
 
     /// Stops it by its manifest's signal, then by force.

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::subject::placeholders::Values;
 use crate::subject::{Ground, Manifest};
+use crate::terms::word;
 use crate::vectors::transcript::entry::Settings;
 use crate::vectors::transcript::value::SettingName;
 
@@ -130,25 +131,8 @@ fn list(versions: &[i32]) -> String {
     versions.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A setting as a value of a conversation.
+/// A setting as a value of a conversation: that of the placeholder of its name.
 pub(super) fn known(values: &Values, name: SettingName) -> Option<Json> {
-    use SettingName as S;
-    let placeholder = match name {
-        S::Host => "host",
-        S::Port => "port",
-        S::AesKey => "aes_key",
-        S::HandshakeTimeoutMs => "handshake_timeout_ms",
-        S::SessionTimeoutMs => "session_timeout_ms",
-        S::MaxConcurrentHandshakes => "max_concurrent_handshakes",
-        S::AllowedAddresses => "allowed_addresses",
-        S::OtterRoot => "otter_root",
-        S::BuildmasterRoot => "buildmaster_root",
-        S::HedgehogRoot => "hedgehog_root",
-        S::UpdateDir => "update_dir",
-        S::RingCapacity => "ring_capacity",
-        S::ShmDir => "shm_dir",
-        S::StateDir => "state_dir",
-    };
-    let text = values.get(placeholder)?;
+    let text = values.get(word(&name).as_str())?;
     if name.is_number() { text.parse::<i64>().ok().map(Json::from) } else { Some(Json::from(text.as_str())) }
 }

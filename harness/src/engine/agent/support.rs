@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::settings::{Asked, takes_whole_seconds};
 use crate::subject::manifest::{Knob, Launch, Setting, Supports};
 use crate::subject::{Manifest, Role};
-use crate::terms::{Encryption, Feature};
+use crate::terms::{Encryption, Feature, word};
 use crate::vectors::TranscriptCase;
 use crate::vectors::transcript::data::WireItem;
 use crate::vectors::transcript::step::{Kind, Step, walk};
@@ -261,9 +261,4 @@ fn symbols<'a>(step: &'a Step, found: &mut dyn FnMut(&'a Symbol)) {
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
         frame.symbols(&mut each);
     }
-}
-
-/// The word by which a value is written in manifests.
-fn word(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use super::talk::{Moment, Talk};
 use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, happening};
 use crate::event::Happening;
 use crate::hex_text::amount;
-use crate::matching::{Bindings, Cut};
+use crate::matching::{Bindings, Cut, good_length};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Data, Frame, WireItem};
 use crate::vectors::transcript::step::CloseKind;
@@ -45,6 +45,8 @@ enum Waited {
     Wrong,
     /// The connection ended before.
     Ended(End),
+    /// They did not come in time.
+    Late,
 }
 
 impl Conversation<'_> {
@@ -83,7 +85,11 @@ impl Conversation<'_> {
         for item in step.wire.iter().flat_map(|wire| &wire.0) {
             let WireItem::Hex(hex) = &item.value else { continue };
             watch.what = "raw bytes".to_owned();
-            moment = self.exactly(&watch, &hex.bytes(), None, &connection).await?;
+            let (expected, nowhere) = (hex.bytes(), Scope::default());
+            let differs = |came: &[u8]| {
+                *self.with_matching(&nowhere, |matching| matching.bytes_differ(None, &expected, came))
+            };
+            moment = self.exactly(&watch, &expected, &connection, differs).await?;
         }
         if let Some(closes) = &step.closes {
             moment = self.end(step, name, closes.how, reference, &connection, &talk).await?;
@@ -134,37 +140,55 @@ impl Conversation<'_> {
         })?;
         let hint = self.acknowledgement_type();
         if let Some(exact) = exact {
-            let moment = self.exactly(watch, &exact, hint, connection).await?;
+            let scope = Scope::default();
+            let differs = |came: &[u8]| {
+                *self.with_matching(&scope, |matching| matching.bytes_differ(hint, &exact, came))
+            };
+            let moment = self.exactly(watch, &exact, connection, differs).await?;
             self.note_acknowledgement(&exact, talk);
             return Ok(moment);
         }
-        let waited = self.wait(watch, connection, length, None).await?;
+        let waited = self.wait(watch, connection, length, None).await;
         let came = self.taken(watch.name, connection, length);
         let judged = self.with_matching(scope, |matching| matching.data(data, &came, hint));
-        match (waited, judged) {
-            (Waited::Ended(end), _) => {
-                Err(self.stumble(watch.step, &watch.what, self.cut_off(&end, &came, length, scope, data)))
-            }
-            (_, Err(mismatch)) => Err(self.stumble(watch.step, &watch.what, *mismatch)),
-            (_, Ok(bindings)) => {
+        match judged {
+            Ok(bindings) if came.len() == length => {
                 bind_all(bindings, scope);
                 self.note_acknowledgement(&came, talk);
                 self.arrived(watch, connection, length)
             }
+            judged => {
+                let short = || Mismatch::words(String::new(), amount(length), amount(came.len()));
+                let mismatch = judged.map_or_else(|mismatch| *mismatch, |_| short());
+                Err(self.wrong(watch, &waited, mismatch, Some(length), came.len()))
+            }
         }
     }
 
-    /// The mismatch of bytes that were cut off by the end of the connection.
-    fn cut_off(&self, end: &End, came: &[u8], length: usize, scope: &Scope<'_>, data: &Data) -> Mismatch {
-        let summary = format!("the connection was {end} instead");
-        let actual = if came.is_empty() { "nothing".to_owned() } else { amount(came.len()) };
-        let bytes = if came.is_empty() {
-            None
-        } else {
-            let hint = self.acknowledgement_type();
-            self.with_matching(scope, |matching| matching.data(data, came, hint).err()?.bytes)
-        };
-        Mismatch { bytes, ..Mismatch::words(summary, amount(length), actual) }
+    /// What went wrong with bytes of which too few came, or others.
+    fn wrong(
+        &self,
+        watch: &Watch<'_>,
+        waited: &Waited,
+        mismatch: Mismatch,
+        awaited: Option<usize>,
+        came: usize,
+    ) -> Trouble {
+        let within = TimeSpan(rounded(watch.deadline.saturating_duration_since(watch.since)));
+        let actual = if came == 0 { "nothing".to_owned() } else { amount(came) };
+        let expected = awaited.map_or_else(|| "a whole message".to_owned(), amount);
+        match waited {
+            Waited::Enough | Waited::Wrong => self.stumble(watch.step, &watch.what, mismatch),
+            Waited::Ended(end) => {
+                let summary = format!("the connection was {end} instead");
+                self.stumble(watch.step, &watch.what, Mismatch { summary, expected, actual, ..mismatch })
+            }
+            Waited::Late => {
+                let summary = "what was awaited did not come in time".to_owned();
+                let actual = format!("{actual} within {within}");
+                self.too_late(watch.step, &watch.what, Mismatch { summary, expected, actual, ..mismatch })
+            }
+        }
     }
 
     fn note_acknowledgement(&self, bytes: &[u8], talk: &Talk) {
@@ -190,90 +214,52 @@ impl Conversation<'_> {
         let framing = self.framing(Party::Agent, talk)?;
         let exact = self.with_matching(scope, |matching| matching.exact_frame(frame, framing));
         if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
-            return self.exactly_message(watch, &exact, framing, connection, scope).await;
+            let differs = |came: &[u8]| {
+                *self.with_matching(scope, |matching| matching.frame_differs(framing, &exact, came, None))
+            };
+            return self.exactly(watch, &exact, connection, differs).await;
         }
-        let header = framing.header;
-        let mut wanted = header;
+        let mut wanted = framing.header;
         loop {
-            let waited = self.wait(watch, connection, wanted, None).await?;
-            let unread = connection.inbox().unread().to_vec();
-            let cut = self.with_matching(scope, |matching| matching.cut(&unread, framing));
-            match (cut, waited) {
-                (Cut::Whole(length), _) => {
-                    let came = self.taken(watch.name, connection, length);
-                    let judged = self.with_matching(scope, |matching| matching.frame(frame, framing, &came));
-                    let mismatched =
-                        |mismatch: Box<Mismatch>| self.stumble(watch.step, &watch.what, *mismatch);
-                    bind_all(judged.map_err(mismatched)?, scope);
-                    return self.arrived(watch, connection, length);
-                }
-                (Cut::BadLength(length), _) => {
+            let waited = self.wait(watch, connection, wanted, None).await;
+            let cut = framing.cut(connection.inbox().unread());
+            let length = match cut {
+                Cut::BadLength(length) => {
                     let summary = "field `length` is no length of a message";
-                    let mismatch = Mismatch::words(summary, "0 or more, 1 GiB at most", length.to_string());
+                    let mismatch = Mismatch::words(summary, good_length(), length.to_string());
                     return Err(self.stumble(watch.step, &watch.what, mismatch));
                 }
-                (Cut::Incomplete, Waited::Ended(end)) => {
-                    let summary = format!("the connection was {end} instead");
-                    let actual = if unread.is_empty() { "nothing".to_owned() } else { amount(unread.len()) };
-                    let mismatch = Mismatch::words(summary, "a whole message", actual);
-                    return Err(self.stumble(watch.step, &watch.what, mismatch));
+                Cut::Incomplete(more) if matches!(waited, Waited::Enough) => {
+                    wanted = more;
+                    continue;
                 }
-                (Cut::Incomplete, _) => {
-                    let length = unread.first_chunk::<4>().map_or(0, |bytes| i32::from_le_bytes(*bytes));
-                    wanted = header + usize::try_from(length).unwrap_or(0);
+                Cut::Whole(length) | Cut::Incomplete(length) => length,
+            };
+            let came = self.taken(watch.name, connection, length);
+            let judged = self.with_matching(scope, |matching| matching.frame(frame, framing, &came));
+            return match judged {
+                Ok(bindings) => {
+                    bind_all(bindings, scope);
+                    self.arrived(watch, connection, length)
                 }
-            }
+                Err(mismatch) => {
+                    let waited = if came.len() == length { Waited::Enough } else { waited };
+                    let awaited = (came.len() >= framing.header).then_some(length);
+                    Err(self.wrong(watch, &waited, *mismatch, awaited, came.len()))
+                }
+            };
         }
     }
 
-    async fn exactly_message(
-        &self,
-        watch: &Watch<'_>,
-        expected: &[u8],
-        framing: crate::vectors::transcript::play::Framing<'_>,
-        connection: &Connection,
-        scope: &Scope<'_>,
-    ) -> Result<Moment, Trouble> {
-        match self.wait_exactly(watch, connection, expected).await? {
-            Ok(()) => self.arrived(watch, connection, expected.len()),
-            Err((ended, came)) => {
-                let mut mismatch = self
-                    .with_matching(scope, |matching| matching.frame_differs(framing, expected, &came, None));
-                describe_end(&mut mismatch, ended.as_ref(), &came);
-                Err(self.stumble(watch.step, &watch.what, *mismatch))
-            }
-        }
-    }
-
-    /// Checks bytes that can only be these.
+    /// Checks bytes that can only be these; `differs` compares them with those that came instead.
     async fn exactly(
         &self,
         watch: &Watch<'_>,
         expected: &[u8],
-        hint: Option<&str>,
         connection: &Connection,
+        differs: impl FnOnce(&[u8]) -> Mismatch,
     ) -> Result<Moment, Trouble> {
-        match self.wait_exactly(watch, connection, expected).await? {
-            Ok(()) => self.arrived(watch, connection, expected.len()),
-            Err((ended, came)) => {
-                let scope = Scope::default();
-                let mut mismatch =
-                    self.with_matching(&scope, |matching| matching.bytes_differ(hint, expected, &came));
-                describe_end(&mut mismatch, ended.as_ref(), &came);
-                Err(self.stumble(watch.step, &watch.what, *mismatch))
-            }
-        }
-    }
-
-    /// Waits for bytes and takes them; gives back those that came instead, with the end of the connection if that
-    /// was the reason.
-    async fn wait_exactly(
-        &self,
-        watch: &Watch<'_>,
-        connection: &Connection,
-        expected: &[u8],
-    ) -> Result<Result<(), (Option<End>, Vec<u8>)>, Trouble> {
-        let waited = self.wait(watch, connection, expected.len(), Some(expected)).await?;
+        let waited = self.wait(watch, connection, expected.len(), Some(expected)).await;
         if let Waited::Wrong = waited {
             // The report shall show more than the first wrong byte.
             connection.want(expected.len());
@@ -281,11 +267,10 @@ impl Conversation<'_> {
             connection.watch(deadline, |inbox| (inbox.unread().len() >= expected.len()).then_some(())).await;
         }
         let came = self.taken(watch.name, connection, expected.len());
-        Ok(match waited {
-            _ if came == expected => Ok(()),
-            Waited::Ended(end) => Err((Some(end), came)),
-            Waited::Enough | Waited::Wrong => Err((None, came)),
-        })
+        if came == expected {
+            return self.arrived(watch, connection, expected.len());
+        }
+        Err(self.wrong(watch, &waited, differs(&came), Some(expected.len()), came.len()))
     }
 
     /// Waits until so many bytes are there, or until it is clear that the right ones never will be.
@@ -295,35 +280,25 @@ impl Conversation<'_> {
         connection: &Connection,
         length: usize,
         exact: Option<&[u8]>,
-    ) -> Result<Waited, Trouble> {
+    ) -> Waited {
         connection.want(length);
+        // What was found right stays so.
+        let mut right = 0;
         let found = connection
             .watch(watch.deadline, |inbox| {
                 let unread = inbox.unread();
                 let common = unread.len().min(length);
-                if exact.is_some_and(|exact| unread[..common] != exact[..common]) {
+                if exact.is_some_and(|exact| unread[right..common] != exact[right..common]) {
                     return Some(Waited::Wrong);
                 }
+                right = common;
                 if common == length {
                     return Some(Waited::Enough);
                 }
                 inbox.end().map(|(end, _)| Waited::Ended(end.clone()))
             })
             .await;
-        found.ok_or_else(|| {
-            let within = TimeSpan(rounded(watch.deadline.saturating_duration_since(watch.since)));
-            let inbox = connection.inbox();
-            let actual = match inbox.unread() {
-                [] => format!("nothing within {within}"),
-                some => format!(
-                    "{} within {within}: {}",
-                    amount(some.len()),
-                    crate::hex_text::encode(&some[..some.len().min(16)])
-                ),
-            };
-            let mismatch = Mismatch::words("what was awaited did not come in time", amount(length), actual);
-            self.too_late(watch.step, &watch.what, mismatch)
-        })
+        found.unwrap_or(Waited::Late)
     }
 
     fn taken(&self, name: &str, connection: &Connection, length: usize) -> Vec<u8> {
@@ -331,7 +306,9 @@ impl Conversation<'_> {
         let length = length.min(inbox.unread().len());
         let came = inbox.unread()[..length].to_vec();
         inbox.take(length);
-        self.trace.note_came(name, Happening::Received, &came);
+        if !came.is_empty() {
+            self.trace.note_came(name, Happening::Received, &came);
+        }
         came
     }
 
@@ -422,17 +399,6 @@ impl Conversation<'_> {
             }
         };
         Err(self.too_late(step, &watch.what, mismatch))
-    }
-}
-
-/// Says of a mismatch that the connection ended.
-fn describe_end(mismatch: &mut Mismatch, ended: Option<&End>, came: &[u8]) {
-    if let Some(end) = ended {
-        mismatch.summary = format!("the connection was {end} instead");
-        if came.is_empty() {
-            mismatch.actual = "nothing".to_owned();
-            mismatch.bytes = None;
-        }
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) struct Course {
     pub(super) saw_end: bool,
     /// The last handshake that was acknowledged.
     pub(super) greeting: Option<Greeting>,
-    /// What happened on its connections, where something went wrong.
+    /// What happened on its connections.
     pub(super) exchanges: Vec<Exchange>,
 }
 
@@ -132,12 +132,11 @@ pub(super) async fn run<'a>(
     if outcome.is_ok() {
         outcome = conversation.fence().await;
     }
-    let exchanges = if outcome.is_err() { conversation.exchanges() } else { Vec::new() };
     let course = Course {
         trouble: outcome.err(),
         saw_end: conversation.saw_end.get(),
         greeting: conversation.greeting.take(),
-        exchanges,
+        exchanges: conversation.exchanges(),
     };
     match conversation.counterpart {
         Counterpart::Shared(_) => (course, None),

@@ -123,23 +123,34 @@ fn share_out(
         .iter()
         .map(|case| (Asked::by(case.entry.needs.settings.as_deref()), needs_own_subject(case)))
         .collect();
-    for repetition in 1..=results.options.repeat {
-        for (at, (planned, (asked, alone))) in plan.cases.iter().zip(&asked_by).enumerate() {
-            if let Some(reason) = &planned.skip {
-                results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
-                continue;
-            }
-            let turn = Turn { at, repetition };
-            if *alone {
-                own.push(Work::Own(asked.clone(), turn));
-            } else if let Some(turns) = shared.get_mut(asked) {
-                turns.push_back(turn);
-            } else {
-                shared.insert(asked.clone(), VecDeque::from([turn]));
-            }
+    for turn in turns(plan, manifest, results) {
+        let (asked, alone) = &asked_by[turn.at];
+        if *alone {
+            own.push(Work::Own(asked.clone(), turn));
+        } else if let Some(turns) = shared.get_mut(asked) {
+            turns.push_back(turn);
+        } else {
+            shared.insert(asked.clone(), VecDeque::from([turn]));
         }
     }
     shared.into_iter().map(|(asked, turns)| Work::Shared(asked, turns)).chain(own).collect()
+}
+
+/// The executions to be done, in the order in which they start; those that are skipped are told.
+fn turns(plan: &Plan<'_>, manifest: &Manifest, results: &mut Results<'_>) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    for repetition in 1..=results.options.repeat {
+        for (at, planned) in plan.cases.iter().enumerate() {
+            match &planned.skip {
+                Some(reason) => {
+                    results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
+                }
+                None => turns.push(Turn { at, repetition }),
+            }
+        }
+    }
+    results.options.arrange(&mut turns);
+    turns
 }
 
 /// What came of a case.
@@ -156,14 +167,14 @@ struct Report {
 enum Done {
     /// The subject still serves.
     Concluded(Report),
-    /// The subject broke down.
-    Ill(Ailment),
+    /// The subject broke down; what the case saw of it may be no more than that.
+    Ill(Ailment, Report),
 }
 
 /// What came of a case on a subject of its own.
 enum Alone {
     Concluded(Report),
-    Ill(Ailment, Option<String>),
+    Ill(Ailment, Report),
     NotRunning(NotRunning),
 }
 
@@ -309,7 +320,7 @@ impl Run<'_, '_, '_> {
                         under_way.borrow_mut().retain(|other| *other != turn);
                         self.conclude(turn, report);
                     }
-                    Some((_, Done::Ill(ailment))) => break Leg::Broken(ailment, under_way.take()),
+                    Some((_, Done::Ill(ailment, _))) => break Leg::Broken(ailment, under_way.take()),
                 },
                 ending = agent.ended() => break Leg::Broken(Ailment::Died(ending), under_way.take()),
             }
@@ -336,6 +347,7 @@ impl Run<'_, '_, '_> {
         ill_before: bool,
     ) -> Done {
         let since = Instant::now();
+        let logged_before = agent.log_length();
         let case = self.cases[turn.at];
         let mut attempts = 0;
         let course = loop {
@@ -352,14 +364,13 @@ impl Run<'_, '_, '_> {
         let failed = report.course.trouble.is_some();
         let must_look =
             if ill_before { report.course.saw_end && !failed } else { report.course.saw_end || failed };
-        if must_look && let Err(ailment) = health.look().await {
-            if !ill_before {
-                return Done::Ill(ailment);
-            }
-            report.ailment = Some(ailment);
+        let ailment = if must_look { health.look().await.err() } else { None };
+        if failed || ailment.is_some() {
+            report.log = agent.log_since(logged_before).await;
         }
-        if failed || report.ailment.is_some() {
-            report.log = agent.process().and_then(crate::subject::Process::log);
+        match ailment {
+            Some(ailment) if !ill_before => return Done::Ill(ailment, report),
+            ailment => report.ailment = ailment,
         }
         Done::Concluded(report)
     }
@@ -383,10 +394,9 @@ impl Run<'_, '_, '_> {
                 self.stop(agent).await;
                 Alone::Concluded(report)
             }
-            Done::Ill(ailment) => {
-                let log = agent.log().await;
+            Done::Ill(ailment, report) => {
                 agent.kill().await;
-                Alone::Ill(ailment, log)
+                Alone::Ill(ailment, report)
             }
         }
     }
@@ -448,10 +458,10 @@ impl Run<'_, '_, '_> {
             }
             match running.next().await {
                 None => break,
-                Some((turn, Alone::Ill(again, log))) => {
+                Some((turn, Alone::Ill(again, report))) => {
                     blame.found = true;
                     blame.hangs += u32::from(again.is_silence());
-                    self.broke(turn, &format!("{again}, with only this case under way"), log);
+                    self.broke(turn, &format!("{again}, with only this case under way"), report);
                 }
                 Some((turn, alone)) => innocent.push((turn, alone)),
             }
@@ -464,7 +474,7 @@ impl Run<'_, '_, '_> {
                 Alone::NotRunning(_) if blame.found => self.conclude_alone(turn, alone),
                 _ => {
                     let reason = format!("{ailment}{among}, and did not do so again when each ran alone");
-                    self.broke(turn, &reason, log.clone());
+                    self.failed(turn, &reason, log.clone());
                 }
             }
         }

@@ -11,52 +11,59 @@ impl Run<'_, '_, '_> {
     pub(super) fn conclude_alone(&self, turn: Turn, alone: Alone) {
         match alone {
             Alone::Concluded(report) => self.conclude(turn, report),
-            Alone::Ill(ailment, log) => self.broke(turn, &ailment.to_string(), log),
+            Alone::Ill(ailment, report) => self.broke(turn, &ailment.to_string(), report),
             Alone::NotRunning(error) => self.error(turn, &error.reason, error.log),
         }
     }
 
-    pub(super) fn conclude(&self, turn: Turn, report: Report) {
-        let planned = &self.plan.cases[turn.at];
+    pub(super) fn conclude(&self, turn: Turn, mut report: Report) {
         let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
         let attempts = (report.attempts > 1).then(|| tried(report.attempts));
-        let conversation = report.course.exchanges;
-        let (outcome, reason, problems) = match (report.course.trouble, report.ailment) {
-            (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason), Vec::new()),
-            (Some(Trouble::Stumble(stumble)), _) => {
-                (Outcome::of_failure(stumble.tier), attempts, vec![stumble.problem])
-            }
+        let (outcome, reason) = match (&report.course.trouble, report.ailment.take()) {
+            (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason.clone())),
+            (Some(Trouble::Stumble(stumble)), _) => (Outcome::of_failure(stumble.tier), attempts),
             (None, Some(ailment)) => {
                 let reason =
                     format!("the steps went as expected, but afterwards {ailment}: no proof of anything");
-                (Outcome::Fail, Some(reason), Vec::new())
+                (Outcome::Fail, Some(reason))
             }
-            (None, None) => (Outcome::Pass, None, Vec::new()),
+            (None, None) => (Outcome::Pass, None),
         };
-        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
-        let log = report.log.filter(|_| outcome != Outcome::Pass);
-        self.results.borrow_mut().add(CaseResult {
-            problems,
-            conversation,
-            micros: report.micros,
-            log,
-            ..result
-        });
+        self.tell(turn, outcome, reason, report);
     }
 
     /// A case that broke the subject fails, whatever it tests.
-    pub(super) fn broke(&self, turn: Turn, reason: &str, log: Option<String>) {
-        let planned = &self.plan.cases[turn.at];
-        let reason = Some(reason.to_owned());
-        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Fail, reason);
-        self.results.borrow_mut().add(CaseResult { log, ..result });
+    pub(super) fn broke(&self, turn: Turn, reason: &str, report: Report) {
+        self.tell(turn, Outcome::Fail, Some(reason.to_owned()), report);
+    }
+
+    /// A case fails of which nothing was seen but what it did to the subject.
+    pub(super) fn failed(&self, turn: Turn, reason: &str, log: Option<String>) {
+        self.add(turn, Outcome::Fail, reason, log);
     }
 
     pub(super) fn error(&self, turn: Turn, reason: &str, log: Option<String>) {
+        self.add(turn, Outcome::Error, reason, log);
+    }
+
+    fn add(&self, turn: Turn, outcome: Outcome, reason: &str, log: Option<String>) {
         let planned = &self.plan.cases[turn.at];
         let reason = Some(reason.to_owned());
-        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Error, reason);
+        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
         self.results.borrow_mut().add(CaseResult { log, ..result });
+    }
+
+    /// Tells what a case came to, with all that was seen of it.
+    fn tell(&self, turn: Turn, outcome: Outcome, reason: Option<String>, report: Report) {
+        let planned = &self.plan.cases[turn.at];
+        let problems = match report.course.trouble {
+            Some(Trouble::Stumble(stumble)) => vec![stumble.problem],
+            _ => Vec::new(),
+        };
+        let conversation = if outcome == Outcome::Pass { Vec::new() } else { report.course.exchanges };
+        let (log, micros) = (report.log.filter(|_| outcome != Outcome::Pass), report.micros);
+        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
+        self.results.borrow_mut().add(CaseResult { problems, conversation, micros, log, ..result });
     }
 
     /// Ends every execution that is left as an error.

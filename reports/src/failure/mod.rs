@@ -1,16 +1,14 @@
 //! One case that did not pass, for a reader: what it shows, which clause demands that, what was expected
 //! and what came, field by field, what the subject logged, and how to run it alone.
 
+mod bytes;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use iaspec_harness::event::{CaseResult, ClauseText, Exchange, Happening};
-use iaspec_harness::format::{ByteDifference, Row};
 use iaspec_harness::verdict::{Outcome, Problem};
-
-/// How many rows of a side-by-side view are shown around the first difference.
-const MOST_ROWS: usize = 12;
 
 /// How many lines of a subject's log are shown: the last ones.
 const LOG_LINES: usize = 12;
@@ -33,6 +31,10 @@ pub(crate) struct Layout {
 impl Layout {
     fn style(self, style: Style) -> Style {
         if self.styled { style } else { Style::new() }
+    }
+
+    fn colour(self, colour: AnsiColor) -> Style {
+        self.style(Style::new().fg_color(Some(colour.into())))
     }
 }
 
@@ -90,8 +92,8 @@ pub(crate) fn write(
     for problem in &result.problems {
         write_problem(out, problem, layout)?;
     }
-    conversation(out, result, width)?;
-    log(out, result)?;
+    conversation(out, result, layout)?;
+    log(out, result, layout)?;
     if let Some(rerun) = &result.rerun {
         writeln!(out, "  again: {rerun}")?;
     }
@@ -102,12 +104,13 @@ pub(crate) fn write(
 const EXCHANGES: usize = 16;
 
 /// What happened on the connections, a line each: when, on which, which way, and the first bytes.
-fn conversation(out: &mut impl Write, result: &CaseResult, width: usize) -> io::Result<()> {
+fn conversation(out: &mut impl Write, result: &CaseResult, layout: Layout) -> io::Result<()> {
     let exchanges = &result.conversation;
     if exchanges.is_empty() {
         return Ok(());
     }
-    writeln!(out, "  what happened (→ to the subject, ← from it; seconds since the case began):")?;
+    let width = layout.width;
+    writeln!(out, "  what happened (→ sent, ← came; seconds into the case):")?;
     let from = exchanges.len().saturating_sub(EXCHANGES);
     if from > 0 {
         writeln!(out, "    … {from} before")?;
@@ -117,7 +120,9 @@ fn conversation(out: &mut impl Write, result: &CaseResult, width: usize) -> io::
     for exchange in &exchanges[from..] {
         let seconds = exchange.micros as f64 / 1e6;
         let head = format!("    {seconds:>8.3}  {:name_width$}  ", exchange.connection);
-        writeln!(out, "{head}{}", happening(exchange, width.saturating_sub(head.chars().count())))?;
+        let style = layout.style(exchange_style(exchange.what));
+        let what = happening(exchange, width.saturating_sub(head.chars().count()));
+        writeln!(out, "{head}{style}{what}{style:#}")?;
     }
     Ok(())
 }
@@ -138,7 +143,7 @@ fn happening(exchange: &Exchange, width: usize) -> String {
         Happening::Connected => "→ connected".to_owned(),
         Happening::Sent => with_bytes("→"),
         Happening::Received => with_bytes("←"),
-        Happening::Unread => with_bytes("← not asked for,"),
+        Happening::Unread => with_bytes("← unread,"),
         Happening::HalfClosed => "→ FIN, reading on".to_owned(),
         Happening::Closed => "→ closed".to_owned(),
         Happening::Reset => "→ RST".to_owned(),
@@ -147,14 +152,32 @@ fn happening(exchange: &Exchange, width: usize) -> String {
     }
 }
 
+/// What the subject did stands out from what the harness did.
+fn exchange_style(what: Happening) -> Style {
+    match what {
+        Happening::Connected
+        | Happening::Sent
+        | Happening::HalfClosed
+        | Happening::Closed
+        | Happening::Reset => Style::new().dimmed(),
+        Happening::Received | Happening::ClosedBySubject | Happening::ResetBySubject => Style::new(),
+        Happening::Unread => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+    }
+}
+
 /// What the subject logged last.
-pub(crate) fn log(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
+pub(crate) fn log(out: &mut impl Write, result: &CaseResult, layout: Layout) -> io::Result<()> {
     let Some(log) = &result.log else { return Ok(()) };
-    let lines: Vec<&str> = log.lines().collect();
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LOG_LINES);
     writeln!(out, "  the subject logged{}:", if skipped > 0 { ", at last" } else { "" })?;
+    let dimmed = layout.style(Style::new().dimmed());
     for line in &lines[skipped..] {
-        writeln!(out, "    | {line}")?;
+        let options =
+            textwrap::Options::new(layout.width).initial_indent("    | ").subsequent_indent("    |   ");
+        for row in textwrap::wrap(line, options) {
+            writeln!(out, "{dimmed}{row}{dimmed:#}")?;
+        }
     }
     Ok(())
 }
@@ -163,73 +186,20 @@ fn write_problem(out: &mut impl Write, problem: &Problem, layout: Layout) -> io:
     let width = layout.width;
     let bold = layout.style(Style::new().bold());
     writeln!(out, "  {bold}{}: {}{bold:#}", problem.step, problem.summary)?;
-    for (name, text) in [("expected", &problem.expected), ("actual", &problem.actual)] {
+    let sides =
+        [("expected", &problem.expected, AnsiColor::Green), ("actual", &problem.actual, AnsiColor::Red)];
+    for (name, text, colour) in sides {
+        let style = layout.colour(colour);
         let options = textwrap::Options::new(width)
             .initial_indent("    ")
             .subsequent_indent("              ")
             .break_words(true);
-        writeln!(out, "{}", textwrap::fill(&format!("{name:<9} {text}"), options))?;
+        writeln!(out, "{style}{}{style:#}", textwrap::fill(&format!("{name:<9} {text}"), options))?;
     }
     if let Some(bytes) = &problem.bytes {
-        write_bytes(out, bytes, layout)?;
+        bytes::write(out, bytes, layout)?;
     }
     Ok(())
-}
-
-/// Expected and actual bytes side by side, a field a row; stacked where the lines are too short for that.
-fn write_bytes(out: &mut impl Write, bytes: &ByteDifference, layout: Layout) -> io::Result<()> {
-    let one_sided = bytes.rows.iter().all(|row| row.actual.is_empty() && row.actual_text.is_empty());
-    let first = bytes.rows.iter().position(|row| row.differs).unwrap_or(0);
-    let from = first.saturating_sub(MOST_ROWS / 2);
-    let rows = &bytes.rows[from..bytes.rows.len().min(from + MOST_ROWS)];
-    let field = rows.iter().map(|row| row.field.chars().count()).max().unwrap_or(0).clamp(5, 28);
-    let cells = |row: &Row| (cell(&row.expected, &row.expected_text), cell(&row.actual, &row.actual_text));
-    let left = rows.iter().map(|row| cells(row).0.chars().count()).max().unwrap_or(0).max(8);
-    let right = rows.iter().map(|row| cells(row).1.chars().count()).max().unwrap_or(0).max(6);
-    let side_by_side = !one_sided && 4 + 9 + field + 2 + left + 2 + right <= layout.width;
-    if from + bytes.rows_before > 0 {
-        writeln!(out, "    … {} before", fields(from + bytes.rows_before))?;
-    }
-    if side_by_side {
-        writeln!(out, "      offset  {:field$}  {:left$}  actual", "field", "expected")?;
-    }
-    for row in rows {
-        let mark = if row.differs { ">" } else { " " };
-        let plain = if row.decrypted { "~" } else { " " };
-        let (expected, actual) = cells(row);
-        let head = format!("    {mark}{plain}{:>6}  {:field$}", row.offset, row.field);
-        let style = if row.differs { layout.style(Style::new().bold()) } else { Style::new() };
-        if side_by_side {
-            writeln!(out, "{style}{head}  {expected:left$}  {actual}{style:#}")?;
-        } else if one_sided || !row.differs {
-            writeln!(out, "{style}{head}  {expected}{style:#}")?;
-        } else {
-            writeln!(out, "{style}{head}{style:#}")?;
-            writeln!(out, "{style}              expected {expected}{style:#}")?;
-            writeln!(out, "{style}              actual   {actual}{style:#}")?;
-        }
-    }
-    let after = bytes.rows.len() - from - rows.len() + bytes.rows_after;
-    if after > 0 {
-        writeln!(out, "    … {} after", fields(after))?;
-    }
-    if rows.iter().any(|row| row.decrypted) {
-        writeln!(out, "    ~ in the plaintext of the encrypted part")?;
-    }
-    Ok(())
-}
-
-fn fields(count: usize) -> String {
-    format!("{count} {}", if count == 1 { "field" } else { "fields" })
-}
-
-fn cell(hex: &str, text: &str) -> String {
-    match (hex.is_empty(), text.is_empty()) {
-        (true, true) => "-".to_owned(),
-        (false, true) => hex.to_owned(),
-        (true, false) => format!("({text})"),
-        (false, false) => format!("{hex}  ({text})"),
-    }
 }
 
 /// The style of an outcome's name.
