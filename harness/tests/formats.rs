@@ -204,7 +204,7 @@ fn every_field_is_annotated_with_its_place_and_meaning() {
         .map(|field| (field.path.as_str(), field.range.clone(), field.text.as_str()))
         .collect();
     let expected = [
-        ("agent_type", 0..1, "1, otter"),
+        ("agent_type", 0..1, "1 (otter)"),
         ("assemblies count", 1..5, "1"),
         ("assemblies[0].name length", 5..6, "1"),
         ("assemblies[0].name", 6..7, "\"a\""),

@@ -1,6 +1,6 @@
 //! The report for people: every case that did not pass, in the order of the corpus, and the counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use anstyle::Style;
@@ -83,7 +83,8 @@ impl<W: Write> Text<W> {
             .into_iter()
             .partition(|result| result.outcome == Outcome::Error && result.expected.is_none());
         self.errors(&errors)?;
-        for result in &others {
+        let in_full = most_telling(&others, SHOWN_IN_FULL.saturating_sub(self.shown));
+        for (place, result) in others.iter().enumerate() {
             let expected = result.expected.as_ref();
             if expected.is_some_and(|expected| expected.outcome == result.outcome) {
                 let reason =
@@ -96,7 +97,7 @@ impl<W: Write> Text<W> {
                     "{style}unexpected pass{style:#}: {}; remove it from `expect` of the manifest",
                     result.case
                 )?;
-            } else if self.shown < SHOWN_IN_FULL {
+            } else if in_full.contains(&place) {
                 self.shown += 1;
                 let layout = self.layout();
                 failure::write(&mut self.out, result, &self.clauses, layout)?;
@@ -140,7 +141,7 @@ impl<W: Write> Text<W> {
             let reason = first.reason.as_deref().unwrap_or("could not be run");
             writeln!(self.out, "{style}error{style:#}: {}: {reason}", first.subject)?;
             writeln!(self.out, "  {count} {} could not be run", plural(count, "case", "cases"))?;
-            failure::log(&mut self.out, first, layout)?;
+            failure::log(&mut self.out, first, "the subject logged", layout)?;
         }
         Ok(())
     }
@@ -200,6 +201,21 @@ impl<W: Write> Reporter for Text<W> {
         writeln!(self.out, "{}", record::cut_off(self.results))?;
         self.counts(self.tally)
     }
+}
+
+/// The places of those that are shown in full: failures before differences before warnings.
+fn most_telling(results: &[CaseResult], most: usize) -> BTreeSet<usize> {
+    let as_expected = |result: &CaseResult| result.expected.as_ref().map(|expected| expected.outcome);
+    let told =
+        |result: &CaseResult| ![Some(Outcome::Pass), as_expected(result)].contains(&Some(result.outcome));
+    let mut places: Vec<usize> = (0..results.len()).filter(|place| told(&results[*place])).collect();
+    let weight = |outcome| match outcome {
+        Outcome::Difference => 1,
+        Outcome::Warning => 2,
+        _ => 0,
+    };
+    places.sort_by_key(|place| weight(results[*place].outcome));
+    places.into_iter().take(most).collect()
 }
 
 fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {

@@ -59,6 +59,7 @@ Examples:
   iaspec run subject-codec.yaml               the subject of a manifest
   iaspec run subject.yaml --filter 'codec/strings/**' --clause DAT-2
   iaspec run subject.yaml --report ndjson=run.ndjson --report junit=run.xml --strict
+  IASPEC_REPORT=junit=run.xml iaspec run subject.yaml --slow --seed 7
 
 Formats of reports:
   text      what is printed
@@ -127,7 +128,7 @@ const HELP: &str = "\
 Examples:
   iaspec run                           the reference implementation, every role
   iaspec run subject.yaml              a subject of yours
-  iaspec show handshake/acknowledgement/answer:v2";
+  iaspec show handshake/acknowledgement/v2-range";
 
 const EXPLAIN_HELP: &str = "\
 Examples:
@@ -356,4 +357,43 @@ pub(crate) enum SchemaOf {
     Events,
     /// The document that `run --report json=PATH` writes
     Results,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Arguments;
+
+    fn every_command(command: &Command, visit: &mut impl FnMut(&Command)) {
+        visit(command);
+        command.get_subcommands().for_each(|inner| every_command(inner, visit));
+    }
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_long_option_has_an_environment_twin() {
+        every_command(&Arguments::command(), &mut |command| {
+            for argument in command.get_arguments() {
+                let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
+                else {
+                    continue;
+                };
+                let twin = argument.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+                assert!(twin.starts_with("IASPEC_"), "{} --{long}: {twin:?}", command.get_name());
+            }
+        });
+    }
+
+    #[test]
+    fn every_help_ends_with_examples() {
+        every_command(&Arguments::command(), &mut |command| {
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example") && help.contains("iaspec"), "{}: {help:?}", command.get_name());
+        });
+    }
 }

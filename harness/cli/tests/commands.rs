@@ -224,3 +224,27 @@ fn the_harness_and_the_reference_do_not_depend_on_each_other() {
         assert!(!reaches(from, to), "{from} depends on {to}");
     }
 }
+
+/// The cases and patterns that a text tells readers to try.
+fn mentioned(text: &str) -> Vec<String> {
+    let behind = |lead: &str| {
+        text.match_indices(lead).map(|(at, _)| &text[at + lead.len()..]).collect::<Vec<_>>().into_iter()
+    };
+    let words = behind("iaspec show ").chain(behind("--filter ")).chain(behind("\nfail "));
+    let word = |rest: &str| rest.split_whitespace().next().unwrap_or_default().trim_matches('\'').to_owned();
+    words.map(word).filter(|word| word.contains('/')).collect()
+}
+
+#[test]
+fn the_cases_that_readme_and_help_name_exist() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let mut names = mentioned(&readme);
+    assert!(names.len() >= 6, "{names:?}");
+    for help in [&["--help"][..], &["run", "--help"], &["show", "--help"], &["list", "--help"]] {
+        names.extend(mentioned(&run(help).stdout));
+    }
+    for name in names {
+        let ran = run(&["list", "--filter", &name]);
+        assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
+    }
+}

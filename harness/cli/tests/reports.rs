@@ -11,11 +11,11 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Ran, iaspec, run, shell};
+use support::{Ran, has_tool, iaspec, run, shell};
 use tempfile::TempDir;
 
 const FORMATS: [&str; 5] = ["text", "ndjson", "json", "junit", "markdown"];
@@ -81,6 +81,72 @@ fn the_counts_are_the_same_in_every_format() {
         markdown.starts_with(&format!("## iaspec: {passed} passed, 0 failed, 0 skipped\n")),
         "{markdown}"
     );
+}
+
+/// Failures of every kind, recorded from real runs; nobody recorded their end.
+const FAILURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reports/tests/data/failures.ndjson");
+
+#[test]
+fn the_junit_report_is_accepted_by_its_schema() {
+    if !has_tool("xmllint") {
+        return;
+    }
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reports/junit.xsd");
+    let folder = TempDir::new().expect("a folder");
+    let accepts = |text: &str| {
+        let path = path_in(&folder, "run.xml");
+        std::fs::write(&path, text).expect("written");
+        let ran = Command::new("xmllint").args(["--noout", "--schema", schema, &path]).output();
+        let output = ran.expect("xmllint");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (_folder, whole) = recorded();
+    let skips = path_in(&folder, "skips.ndjson");
+    run(&[
+        "run",
+        "--filter",
+        "configuration/listener/handshake-timeout-default,codec/guid/*",
+        "--report",
+        &format!("ndjson={skips}"),
+    ]);
+    for (recording, holds) in [(whole.as_str(), "<testcase "), (&skips, "<skipped "), (FAILURES, "<failure ")]
+    {
+        let [.., junit, _] = in_every_format(recording);
+        assert!(junit.contains(holds), "{recording}: {junit}");
+        let (accepted, why) = accepts(&junit);
+        assert!(accepted, "{recording}: {why}");
+    }
+    let [.., junit, _] = in_every_format(FAILURES);
+    for (right, wrong) in [("<failure ", "<failed "), (" classname=", " class="), (" tests=\"", " tests=\"x")]
+    {
+        assert!(
+            junit.contains(right) && !accepts(&junit.replace(right, wrong)).0,
+            "{right} is not looked at"
+        );
+    }
+}
+
+#[test]
+fn json_and_events_are_what_their_schemas_say() {
+    let schema = |of: &str| {
+        let ran = run(&["vectors", "schema", "--of", of]);
+        let schema: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        jsonschema::validator_for(&schema).expect("a schema")
+    };
+    let (results, events) = (schema("results"), schema("events"));
+    let (_folder, whole) = recorded();
+    for recording in [whole.as_str(), FAILURES] {
+        let [_, ndjson, json, ..] = in_every_format(recording);
+        let document: Value = serde_json::from_str(&json).expect("JSON");
+        let wrong: Vec<String> = results.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{recording}: {wrong:?}");
+        for line in ndjson.lines() {
+            assert!(events.is_valid(&serde_json::from_str(line).expect("JSON")), "{line}");
+        }
+        let mut without = document;
+        without.as_object_mut().and_then(|members| members.remove("subjects")).expect("subjects");
+        assert!(!results.is_valid(&without), "what is missing is noticed");
+    }
 }
 
 #[test]

@@ -374,7 +374,7 @@ impl<'a> Decoder<'a> {
         }
         let names = field.only.as_ref().unwrap_or(&field.names);
         let text = match small.and_then(|value| names.get(&value)) {
-            Some(name) => format!("{value}, {name}"),
+            Some(name) => format!("{value} ({name})"),
             None => value.to_string(),
         };
         self.note(path, start, text);

@@ -198,9 +198,8 @@ impl Matching<'_> {
         let decoded = match self.formats().decode(type_name, actual, None) {
             Ok(decoded) => decoded,
             Err(error) => {
-                let expected = self.encode(type_name, &self.filled_sample(type_name, value), value.span);
-                let bytes = expected
-                    .ok()
+                let bytes = self
+                    .nearest(type_name, value, actual)
                     .and_then(|expected| self.formats().byte_difference(type_name, &expected, actual, None));
                 return Err(Box::new(Mismatch {
                     summary: format!("field `{}` cannot be read: {}", error.path, error.reason),
@@ -223,6 +222,18 @@ impl Matching<'_> {
                 Err(Box::new(off.mismatch(bytes)))
             }
         }
+    }
+
+    /// The bytes that are expected, as near to what came as the matchers allow, where that is cut short.
+    fn nearest(&self, type_name: &str, value: &Spot<Value>, actual: &[u8]) -> Option<Vec<u8>> {
+        let mut completed = self.encode(type_name, &self.filled_sample(type_name, value), value.span).ok()?;
+        let came = actual.len().min(completed.len());
+        let sample = completed.clone();
+        completed[..came].copy_from_slice(&actual[..came]);
+        let Ok(decoded) = self.formats().decode(type_name, &completed, None) else { return Some(sample) };
+        let mut filled = self.filled(&self.with_run_defaults(type_name, value), &decoded.value);
+        complete(&mut filled, &decoded.value);
+        self.encode(type_name, &filled, value.span).ok()
     }
 
     /// The expected value, with the run's encryption where an acknowledgement does not say any.

@@ -97,16 +97,42 @@ impl Table {
             }
             Form::Stacked if row.differs => {
                 writeln!(out, "{bold}{}{bold:#}", head.trim_end())?;
-                writeln!(out, "{good}{}{expected}{good:#}", STACKED[0])?;
-                writeln!(out, "{bad}{}{actual}{bad:#}", STACKED[1])
+                let lines = |lead, hex: &str, text: &str| self.stacked(lead, hex, text);
+                writeln!(out, "{good}{}{good:#}", lines(STACKED[0], &row.expected, &row.expected_text))?;
+                writeln!(out, "{bad}{}{bad:#}", lines(STACKED[1], &row.actual, &row.actual_text))
             }
-            Form::Stacked | Form::OneSided => writeln!(out, "{bold}{head}{bold:#}  {expected}"),
+            Form::Stacked | Form::OneSided => {
+                let lines = self.stacked(&format!("{head}  "), &row.expected, &row.expected_text);
+                writeln!(out, "{lines}")
+            }
         }
+    }
+
+    /// Bytes and what they mean behind some text: in one line if that is wide enough, else in two; of the bytes as many
+    /// as fit.
+    fn stacked(&self, lead: &str, hex: &str, text: &str) -> String {
+        let column = lead.chars().count();
+        let room = self.layout.width.saturating_sub(column);
+        let whole = cell(hex, text);
+        if hex.is_empty() || whole.chars().count() <= room {
+            return format!("{lead}{whole}");
+        }
+        let hex = shortened(hex, room);
+        if text.is_empty() {
+            return format!("{lead}{hex}");
+        }
+        let text = format!("({text})");
+        let indent = column.min(self.layout.width.saturating_sub(text.chars().count()));
+        format!("{lead}{hex}\n{:indent$}{text}", "")
     }
 
     /// Marks the first byte that differs in the row just written. A field of one byte needs no mark.
     fn mark(&self, out: &mut impl Write, row: &Row) -> io::Result<()> {
         let Some(column) = first_difference(&row.expected, &row.actual) else { return Ok(()) };
+        let room = self.layout.width.saturating_sub(STACKED[1].chars().count());
+        if self.form == Form::Stacked && column + 2 > shortened(&row.actual, room).chars().count() + 3 {
+            return Ok(());
+        }
         let before = match self.form {
             Form::SideBySide => head_width(self.field) + self.left + 2,
             Form::Stacked => STACKED[1].chars().count(),
@@ -141,6 +167,22 @@ fn first_difference(expected: &str, actual: &str) -> Option<usize> {
     Some(if ends { column + 1 } else { start })
 }
 
+/// As many of some bytes in hexadecimal as fit in so many columns, and how many more there are.
+fn shortened(hex: &str, room: usize) -> String {
+    if hex.chars().count() <= room {
+        return hex.to_owned();
+    }
+    let (shown, more) = match hex.split_once(" …") {
+        Some((shown, more)) if more.ends_with(" more") => (shown, more.trim_end_matches(" more")),
+        _ => (hex, "0"),
+    };
+    let hidden: usize = more.parse().unwrap_or(0);
+    let words: Vec<&str> = shown.split(' ').collect();
+    let fit = |kept: usize| format!("{} …{} more", words[..kept].join(" "), hidden + words.len() - kept);
+    let kept = (1..words.len()).rev().find(|kept| fit(*kept).chars().count() <= room);
+    fit(kept.unwrap_or(1))
+}
+
 fn fields(count: usize) -> String {
     format!("{count} {}", if count == 1 { "field" } else { "fields" })
 }
@@ -150,6 +192,9 @@ fn cells(row: &Row) -> (String, String) {
 }
 
 fn cell(hex: &str, text: &str) -> String {
+    // `0 (none)` inside of parentheses is `0, none`.
+    let named = text.strip_suffix(')').and_then(|text| text.split_once(" ("));
+    let text = named.map_or_else(|| text.to_owned(), |(number, name)| format!("{number}, {name}"));
     match (hex.is_empty(), text.is_empty()) {
         (true, true) => "-".to_owned(),
         (false, true) => hex.to_owned(),
@@ -160,7 +205,15 @@ fn cell(hex: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::first_difference;
+    use super::{first_difference, shortened};
+
+    #[test]
+    fn bytes_that_do_not_fit_are_counted() {
+        assert_eq!(shortened("01 02 03 04 05", 14), "01 02 03 04 05");
+        assert_eq!(shortened("01 02 03 04 05 06", 16), "01 02 03 …3 more");
+        assert_eq!(shortened("01 02 03 04 05 …14 more", 17), "01 02 03 …16 more");
+        assert_eq!(shortened("01 02 03 04", 1), "01 …3 more");
+    }
 
     #[test]
     fn the_mark_stands_under_the_first_byte_that_differs() {

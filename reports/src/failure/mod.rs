@@ -33,6 +33,17 @@ impl Layout {
         if self.styled { style } else { Style::new() }
     }
 
+    /// A text in lines that are not too long; words with hyphens, such as names and GUIDs, stay whole.
+    fn fill(self, text: &str, first: &str, rest: &str) -> String {
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(first)
+            .subsequent_indent(rest)
+            .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .word_separator(textwrap::WordSeparator::AsciiSpace);
+        textwrap::fill(text, options)
+    }
+
     fn colour(self, colour: AnsiColor) -> Style {
         self.style(Style::new().fg_color(Some(colour.into())))
     }
@@ -71,29 +82,26 @@ pub(crate) fn write(
     layout: Layout,
 ) -> io::Result<()> {
     let style = layout.style(outcome_style(result.outcome));
-    let width = layout.width;
     writeln!(out)?;
     writeln!(out, "{style}{}{style:#} {}{}", result.outcome.name(), result.case, repetition(result))?;
-    writeln!(out, "  {}", result.title)?;
+    writeln!(out, "{}", layout.fill(&result.title, "  ", "  "))?;
     for id in &result.clauses {
         match clauses.get(id) {
             Some(clause) => {
                 let text = format!("{id} ({}) {}: {}", clause.tier.name(), clause.title, clause.text);
-                let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("    ");
-                writeln!(out, "{}", textwrap::fill(&text, options))?;
+                writeln!(out, "{}", layout.fill(&text, "  ", "    "))?;
             }
             None => writeln!(out, "  {id}")?,
         }
     }
     if let Some(reason) = &result.reason {
-        let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("  ");
-        writeln!(out, "{}", textwrap::fill(reason, options))?;
+        writeln!(out, "{}", layout.fill(reason, "  ", "  "))?;
     }
     for problem in &result.problems {
         write_problem(out, problem, layout)?;
     }
     conversation(out, result, layout)?;
-    log(out, result, layout)?;
+    log(out, result, "the subject logged meanwhile", layout)?;
     if let Some(rerun) = &result.rerun {
         writeln!(out, "  again: {rerun}")?;
     }
@@ -165,17 +173,20 @@ fn exchange_style(what: Happening) -> Style {
     }
 }
 
-/// What the subject logged last.
-pub(crate) fn log(out: &mut impl Write, result: &CaseResult, layout: Layout) -> io::Result<()> {
+/// What the subject logged last, under a heading.
+pub(crate) fn log(
+    out: &mut impl Write,
+    result: &CaseResult,
+    heading: &str,
+    layout: Layout,
+) -> io::Result<()> {
     let Some(log) = &result.log else { return Ok(()) };
     let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LOG_LINES);
-    writeln!(out, "  the subject logged{}:", if skipped > 0 { ", at last" } else { "" })?;
+    writeln!(out, "  {heading}{}:", if skipped > 0 { ", at last" } else { "" })?;
     let dimmed = layout.style(Style::new().dimmed());
     for line in &lines[skipped..] {
-        let options =
-            textwrap::Options::new(layout.width).initial_indent("    | ").subsequent_indent("    |   ");
-        for row in textwrap::wrap(line, options) {
+        for row in layout.fill(line, "    | ", "    |   ").lines() {
             writeln!(out, "{dimmed}{row}{dimmed:#}")?;
         }
     }
@@ -183,18 +194,15 @@ pub(crate) fn log(out: &mut impl Write, result: &CaseResult, layout: Layout) -> 
 }
 
 fn write_problem(out: &mut impl Write, problem: &Problem, layout: Layout) -> io::Result<()> {
-    let width = layout.width;
     let bold = layout.style(Style::new().bold());
-    writeln!(out, "  {bold}{}: {}{bold:#}", problem.step, problem.summary)?;
+    let head = layout.fill(&format!("{}: {}", problem.step, problem.summary), "  ", "    ");
+    writeln!(out, "{bold}{head}{bold:#}")?;
     let sides =
         [("expected", &problem.expected, AnsiColor::Green), ("actual", &problem.actual, AnsiColor::Red)];
     for (name, text, colour) in sides {
         let style = layout.colour(colour);
-        let options = textwrap::Options::new(width)
-            .initial_indent("    ")
-            .subsequent_indent("              ")
-            .break_words(true);
-        writeln!(out, "{style}{}{style:#}", textwrap::fill(&format!("{name:<9} {text}"), options))?;
+        let line = layout.fill(&format!("{name:<9} {text}"), "    ", "              ");
+        writeln!(out, "{style}{line}{style:#}")?;
     }
     if let Some(bytes) = &problem.bytes {
         bytes::write(out, bytes, layout)?;

@@ -107,6 +107,11 @@ impl Inbox {
         (when(self.taken.saturating_sub(count)), when(self.taken.saturating_sub(1)))
     }
 
+    /// When the last bytes came.
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        self.arrivals.last().map(|(_, when)| *when)
+    }
+
     /// How and when the connection ended.
     pub(super) fn end(&self) -> Option<(&End, Instant)> {
         self.end.as_ref().map(|(end, when)| (end, *when))

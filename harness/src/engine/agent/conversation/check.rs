@@ -307,7 +307,8 @@ impl Conversation<'_> {
         let came = inbox.unread()[..length].to_vec();
         inbox.take(length);
         if !came.is_empty() {
-            self.trace.note_came(name, Happening::Received, &came);
+            let (_, when) = inbox.arrival_of_last(length);
+            self.trace.note_came(name, Happening::Received, &came, when);
         }
         came
     }

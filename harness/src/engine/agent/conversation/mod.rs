@@ -257,7 +257,7 @@ impl Conversation<'_> {
             let Some(connection) = talk.connection() else { continue };
             let inbox = connection.inbox();
             if !inbox.unread().is_empty() {
-                self.trace.note_came(&name, Happening::Unread, inbox.unread());
+                self.trace.note_came(&name, Happening::Unread, inbox.unread(), inbox.last_arrival());
             }
             if let (Some((end, when)), true) = (inbox.end(), talk.phase.get() != Phase::Ended) {
                 self.trace.note_at(&name, happening(end), when);

@@ -48,9 +48,11 @@ impl Trace {
         self.keep(Noted { when, connection, what, count: 0, bytes });
     }
 
-    /// Notes bytes that were received, or that wait to be read.
-    pub(super) fn note_came(&self, connection: &str, what: Happening, bytes: &[u8]) {
-        self.note_bytes(connection, what, &bytes[..bytes.len().min(KEPT_BYTES)], bytes.len());
+    /// Notes bytes that were received, or that wait to be read, as of when they came.
+    pub(super) fn note_came(&self, connection: &str, what: Happening, bytes: &[u8], when: Option<Instant>) {
+        let (connection, count) = (connection.to_owned(), bytes.len());
+        let bytes = bytes[..count.min(KEPT_BYTES)].to_vec();
+        self.keep(Noted { when: when.unwrap_or_else(Instant::now), connection, what, count, bytes });
     }
 
     /// Notes the first bytes of some stretches as sent.
@@ -63,12 +65,8 @@ impl Trace {
                 Stretch::Repeated { byte, count } => bytes.resize(bytes.len() + room.min(*count), *byte),
             }
         }
-        self.note_bytes(connection, Happening::Sent, &bytes, count);
-    }
-
-    fn note_bytes(&self, connection: &str, what: Happening, bytes: &[u8], count: usize) {
-        let (connection, bytes) = (connection.to_owned(), bytes.to_vec());
-        self.keep(Noted { when: Instant::now(), connection, what, count, bytes });
+        let (when, connection) = (Instant::now(), connection.to_owned());
+        self.keep(Noted { when, connection, what: Happening::Sent, count, bytes });
     }
 
     fn keep(&self, noted: Noted) {
@@ -114,7 +112,7 @@ mod tests {
     fn the_last_exchanges_are_kept_in_order() {
         let trace = Trace::new();
         for number in 0..100_u8 {
-            trace.note_came("a", Happening::Received, &[number; 40]);
+            trace.note_came("a", Happening::Received, &[number; 40], None);
         }
         let exchanges = trace.exchanges();
         assert_eq!(exchanges.len(), KEPT_EXCHANGES);
