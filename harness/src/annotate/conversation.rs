@@ -31,7 +31,7 @@ pub fn conversation(case: &TranscriptCase, formats: &Formats) -> Annotated {
         facts.push(("isolation", "a subject of its own".to_owned()));
     }
     if case.entry.slow.is_some() {
-        facts.push(("slow", "takes more than a few seconds".to_owned()));
+        facts.push(("slow", "runs with --slow only".to_owned()));
     }
     if walker.messages.may_be_encrypted() {
         facts.push(("messages", "shown as they are before the run's encryption wraps them".to_owned()));

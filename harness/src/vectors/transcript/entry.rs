@@ -32,7 +32,7 @@ pub struct TranscriptEntry {
     pub needs: Needs,
     /// `fresh`: the case gets a subject of its own.
     pub isolation: Option<Isolation>,
-    /// The case takes more than a few seconds.
+    /// The case takes half a minute or more: it runs with `--slow` only.
     pub slow: Option<super::scalars::Yes>,
     /// The id that the case had before.
     pub was: Option<Spot<Identifier>>,

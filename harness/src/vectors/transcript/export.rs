@@ -35,7 +35,7 @@ pub struct ExportedTranscript {
     /// Whether it gets a subject of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
-    /// Whether it takes more than a few seconds.
+    /// Whether it takes half a minute or more, and runs with `--slow` only.
     pub slow: bool,
     /// What happens, in order.
     pub steps: Vec<Spot<Step>>,
