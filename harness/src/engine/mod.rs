@@ -34,8 +34,20 @@ pub struct RunOptions {
     pub strict: bool,
     /// How long a subject that owes an answer may be silent.
     pub answer_within: Duration,
+    /// Of which cases the conversation is told.
+    pub conversations: Conversations,
     /// The words before `--filter` in the command that runs one case alone.
     pub rerun: String,
+}
+
+/// Of which cases a run tells what happened on their connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conversations {
+    /// Of those that did not pass: the last exchanges, and the first bytes of each.
+    #[default]
+    Failed,
+    /// Of all: more exchanges, more bytes of each, and checksums of longer ones.
+    All,
 }
 
 /// Tells the engine that somebody wants the run to end.

@@ -67,6 +67,8 @@ pub(super) struct Inbox {
     dropped: usize,
     /// Up to where the case has looked, counted from the first byte of the connection.
     taken: usize,
+    /// Up to where the record of the case has what came.
+    recorded: usize,
     /// Up to which byte what had come when.
     arrivals: Vec<(usize, Instant)>,
     end: Option<(End, Instant)>,
@@ -85,6 +87,14 @@ impl Inbox {
     /// Takes bytes from the front.
     pub(super) fn take(&mut self, count: usize) {
         self.taken += count;
+    }
+
+    /// Those of the next bytes to be taken that the record of the case does not have yet, which now it has. Bytes
+    /// that were put back are taken again.
+    pub(super) fn record(&mut self, count: usize) -> &[u8] {
+        let from = self.recorded.max(self.taken);
+        self.recorded = from.max(self.taken + count);
+        &self.bytes[from - self.dropped..self.recorded - self.dropped]
     }
 
     /// Up to where the case has looked; from now on nothing of what comes is forgotten.
