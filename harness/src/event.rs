@@ -138,7 +138,8 @@ pub struct CaseResult {
     /// What went wrong in its steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
-    /// What happened on the connections of the case up to the failure, in order, when the case did not pass.
+    /// What happened on the connections of the case, in order: up to the failure when the case did not pass, all
+    /// of it when the run was asked to tell it of every case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conversation: Vec<Exchange>,
     /// What the subject logged lately, when the case did not pass.
@@ -166,6 +167,10 @@ pub struct Exchange {
     /// The first of them, hexadecimal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bytes: String,
+    /// The CRC-32 of all of them, where `bytes` are not all and the run was asked to tell the conversation of every
+    /// case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 fn is_zero(count: &usize) -> bool {

@@ -76,6 +76,25 @@ impl Stretch {
     }
 }
 
+/// Calls a function with the first bytes of some stretches, piece by piece, long repetitions in blocks.
+pub(crate) fn each_piece(stretches: &[Stretch], mut count: usize, mut call: impl FnMut(&[u8])) {
+    for stretch in stretches {
+        let mut left = stretch.len().min(count);
+        count -= left;
+        match stretch {
+            Stretch::Bytes(bytes) => call(&bytes[..left]),
+            Stretch::Repeated { byte, .. } => {
+                let block = [*byte; 4096];
+                while left > 0 {
+                    let some = left.min(block.len());
+                    call(&block[..some]);
+                    left -= some;
+                }
+            }
+        }
+    }
+}
+
 /// Reads hex text without writing out its long repetitions: each is a stretch of its own.
 ///
 /// # Errors

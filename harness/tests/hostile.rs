@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
+use iaspec_harness::engine::{self, Conversations, Plan, RunOptions, Selection};
 use iaspec_harness::event::{CaseResult, Event, Notice, Tally};
 use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::vectors::Corpus;
@@ -95,6 +95,7 @@ fn run_with(command: &str, jobs: usize) -> Seen {
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,
+        conversations: Conversations::Failed,
         rerun: "iaspec run hostile.yaml".to_owned(),
     };
     let (_interrupter, mut interrupt) = engine::interruption();

@@ -1,4 +1,5 @@
-//! The report for people: every case that did not pass, in the order of the corpus, and the counts.
+//! The report for people: every case that did not pass, in the order of the corpus, and the counts. Cases that
+//! passed are shown too where the run told their conversations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -67,7 +68,7 @@ impl<W: Write> Text<W> {
         self.results += 1;
         self.tally.count(result);
         match result.outcome {
-            Outcome::Pass if result.expected.is_none() => {}
+            Outcome::Pass if result.expected.is_none() && result.conversation.is_empty() => {}
             Outcome::Skip => {
                 *self.skips.entry(result.reason.clone().unwrap_or_default()).or_default() += 1;
             }
@@ -90,16 +91,17 @@ impl<W: Write> Text<W> {
                 let reason =
                     expected.and_then(|expected| expected.reason.as_deref()).unwrap_or("no reason given");
                 writeln!(self.out, "expected {}: {} ({reason})", result.outcome.name(), result.case)?;
-            } else if result.outcome == Outcome::Pass {
+            } else if result.outcome == Outcome::Pass && expected.is_some() {
                 let style = style(Outcome::Fail);
                 writeln!(
                     self.out,
                     "{style}unexpected pass{style:#}: {}; remove it from `expect` of the manifest",
                     result.case
                 )?;
-            } else if in_full.contains(&place) {
-                self.shown += 1;
+            } else if result.outcome == Outcome::Pass || in_full.contains(&place) {
                 let layout = self.layout();
+                // That a pass has a conversation somebody asked for; only failures come uncalled in hundreds.
+                self.shown += usize::from(result.outcome != Outcome::Pass);
                 failure::write(&mut self.out, result, &self.clauses, layout)?;
                 self.gap = true;
             } else {

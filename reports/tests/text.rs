@@ -32,7 +32,7 @@ fn a_failure_shows_clause_bytes_log_and_command() {
 }
 
 fn exchange(micros: u64, what: Happening, count: usize, bytes: &str) -> Exchange {
-    Exchange { micros, connection: "a".to_owned(), what, count, bytes: bytes.to_owned() }
+    Exchange { micros, connection: "a".to_owned(), what, count, bytes: bytes.to_owned(), crc32: None }
 }
 
 /// A conversation that went wrong when the agent closed.
@@ -76,6 +76,19 @@ fn a_failure_shows_what_happened_on_its_connections() {
     for width in [60, 80, 140] {
         assert!(happened(width).iter().all(|line| line.chars().count() <= width), "{:?}", happened(width));
     }
+}
+
+#[test]
+fn a_case_that_passed_is_shown_where_its_conversation_was_told() {
+    let passed = CaseResult { outcome: Outcome::Pass, ..talked() };
+    let quiet = result(1, "handshake/x/z", Outcome::Pass);
+    let text = text(vec![passed, quiet], &[], 100);
+    assert!(text.contains("\npass handshake/x/y\n  a title (string)\n"), "{text}");
+    assert!(
+        text.contains("       2.002  a  ← closed (FIN)\n\nrun: 2 passed, 0 failed, 0 skipped\n"),
+        "{text}"
+    );
+    assert!(!text.contains("handshake/x/z"), "{text}");
 }
 
 #[test]

@@ -60,6 +60,7 @@ Examples:
   iaspec run subject.yaml --filter 'codec/strings/**' --clause DAT-2
   iaspec run subject.yaml --report ndjson=run.ndjson --report junit=run.xml --strict
   IASPEC_REPORT=junit=run.xml iaspec run subject.yaml --slow --seed 7
+  iaspec run subject.yaml --filter 'handshake/**' --conversations all
 
 Formats of reports:
   text      what is printed
@@ -215,11 +216,23 @@ pub(crate) struct Run {
     /// How long a subject that owes an answer may be silent, such as 500ms or 10s
     #[arg(long, value_name = "TIME", env = "IASPEC_ANSWER_WITHIN", default_value = "10s", value_parser = positive_span)]
     pub(crate) answer_within: Duration,
+    /// Of which cases to tell what went over their connections, in the reports that tell it
+    #[arg(long, value_enum, value_name = "WHICH", env = "IASPEC_CONVERSATIONS", default_value = "failed")]
+    pub(crate) conversations: ConversationsOf,
     /// Write a report beside the text: text, ndjson, json, junit or markdown; may be given several times
     #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_REPORT", value_delimiter = ',', value_parser = report_file)]
     pub(crate) report: Vec<ReportTo>,
     #[command(flatten)]
     pub(crate) width: Width,
+}
+
+/// Of which cases the conversation is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConversationsOf {
+    /// Of those that did not pass: the last 64 exchanges, the first 32 bytes of each
+    Failed,
+    /// Of all that ran: 4096 exchanges, 512 bytes of each, the CRC-32 of longer ones
+    All,
 }
 
 #[derive(Debug, Args)]

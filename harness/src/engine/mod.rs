@@ -36,6 +36,8 @@ pub struct RunOptions {
     pub strict: bool,
     /// How long a subject that owes an answer may be silent.
     pub answer_within: Duration,
+    /// Of which cases the conversation is told.
+    pub conversations: Conversations,
     /// The words before `--filter` in the command that runs one case alone.
     pub rerun: String,
 }
@@ -47,6 +49,16 @@ impl RunOptions {
             fastrand::Rng::with_seed(seed).shuffle(items);
         }
     }
+}
+
+/// Of which cases a run tells what happened on their connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conversations {
+    /// Of those that did not pass: the last exchanges, and the first bytes of each.
+    #[default]
+    Failed,
+    /// Of all: more exchanges, more bytes of each, and checksums of longer ones.
+    All,
 }
 
 /// Tells the engine that somebody wants the run to end.

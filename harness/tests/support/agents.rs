@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
+use iaspec_harness::engine::{self, Conversations, Plan, RunOptions, Selection};
 use iaspec_harness::event::{CaseResult, Event, Notice, Tally};
 use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::vectors::Corpus;
@@ -140,6 +140,7 @@ pub(crate) fn run_manifest(corpus: &Corpus, manifest: &Manifest, jobs: usize) ->
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,
+        conversations: Conversations::Failed,
         rerun: "iaspec run hostile.yaml".to_owned(),
     };
     let (_interrupter, mut interrupt) = engine::interruption();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use iaspec_harness::engine::{self, Plan, RunOptions, Selection};
+use iaspec_harness::engine::{self, Conversations, Plan, RunOptions, Selection};
 use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
@@ -15,7 +15,7 @@ use iaspec_harness::yaml::Source;
 
 use super::reporters::Reporters;
 use super::{corpus, selection};
-use crate::arguments::Run;
+use crate::arguments::{ConversationsOf, Run};
 use crate::exit::Failure;
 use crate::signals;
 
@@ -166,6 +166,10 @@ fn options(arguments: &Run) -> RunOptions {
         fail_fast: arguments.fail_fast,
         strict: arguments.strict,
         answer_within: arguments.answer_within,
+        conversations: match arguments.conversations {
+            ConversationsOf::Failed => Conversations::Failed,
+            ConversationsOf::All => Conversations::All,
+        },
         rerun: rerun(arguments),
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Inbox {
     dropped: usize,
     /// Up to where the case has looked, counted from the first byte of the connection.
     taken: usize,
+    /// Up to where the record of the case has what came.
+    recorded: usize,
     /// Up to which byte what had come when.
     arrivals: Vec<(usize, Instant)>,
     end: Option<(End, Instant)>,
@@ -87,6 +89,14 @@ impl Inbox {
         self.taken += count;
     }
 
+    /// Those of the next bytes to be taken that the record of the case does not have yet, which now it has. Bytes
+    /// that were put back are taken again.
+    pub(super) fn record(&mut self, count: usize) -> &[u8] {
+        let from = self.recorded.max(self.taken);
+        self.recorded = from.max(self.taken + count);
+        &self.bytes[from - self.dropped..self.recorded - self.dropped]
+    }
+
     /// Up to where the case has looked; from now on nothing of what comes is forgotten.
     pub(super) fn mark(&mut self) -> usize {
         self.kept = true;
@@ -105,11 +115,6 @@ impl Inbox {
             self.arrivals.get(at).map(|(_, when)| *when)
         };
         (when(self.taken.saturating_sub(count)), when(self.taken.saturating_sub(1)))
-    }
-
-    /// When the last bytes came.
-    pub(super) fn last_arrival(&self) -> Option<Instant> {
-        self.arrivals.last().map(|(_, when)| *when)
     }
 
     /// How and when the connection ended.

@@ -305,11 +305,11 @@ impl Conversation<'_> {
         let mut inbox = connection.inbox();
         let length = length.min(inbox.unread().len());
         let came = inbox.unread()[..length].to_vec();
-        inbox.take(length);
-        if !came.is_empty() {
-            let (_, when) = inbox.arrival_of_last(length);
-            self.trace.note_came(name, Happening::Received, &came, when);
+        let news = inbox.record(length);
+        if !news.is_empty() {
+            self.trace.note_came(name, Happening::Received, news);
         }
+        inbox.take(length);
         came
     }
 
@@ -380,7 +380,9 @@ impl Conversation<'_> {
         let mismatch = match found {
             Some(Ok((end, when))) => {
                 self.ended(talk);
-                self.trace.note_at(name, happening(&end), when);
+                if !talk.end_told.replace(true) {
+                    self.trace.note_end(name, happening(&end), when);
+                }
                 if !is(how, &end) {
                     let actual = format!("the connection was {end}");
                     let mismatch = Mismatch::words("the connection ended in another way", kind(how), actual);

@@ -65,7 +65,7 @@ impl Conversation<'_> {
             })
             .map_err(|error| self.unbuildable(&error))?;
         let sent = connection.send(&bytes, self.background.patience).await;
-        self.trace.note_came(name, Happening::Sent, &bytes[..sent.count], None);
+        self.trace.note_came(name, Happening::Sent, &bytes[..sent.count]);
         talk.last.set(Moment { before: sent.before, after: sent.after });
         Ok(())
     }

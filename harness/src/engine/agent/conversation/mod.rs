@@ -27,6 +27,7 @@ use super::connection::End;
 use super::running::Agent;
 use super::settings::Asked;
 use crate::clauses::Tier;
+use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
 use crate::format::Formats;
 use crate::matching::{Matching, Mismatch};
@@ -49,6 +50,8 @@ pub(super) struct Background<'a> {
     pub(super) ack: AckDefaults,
     /// Whether responses may carry any command.
     pub(super) any_command: bool,
+    /// Of which cases the conversation is told.
+    pub(super) conversations: Conversations,
 }
 
 /// The agent of a conversation.
@@ -124,7 +127,7 @@ pub(super) async fn run<'a>(
         memory_at_start: Cell::new(0),
         saw_end: Cell::new(false),
         greeting: RefCell::new(None),
-        trace: Trace::new(),
+        trace: Trace::new(background.conversations),
     };
     conversation.memory_at_start.set(conversation.peak_memory());
     let scope = Scope::default();
@@ -255,12 +258,15 @@ impl Conversation<'_> {
     fn exchanges(&self) -> Vec<Exchange> {
         for (name, talk) in self.all_talks() {
             let Some(connection) = talk.connection() else { continue };
-            let inbox = connection.inbox();
-            if !inbox.unread().is_empty() {
-                self.trace.note_came(&name, Happening::Unread, inbox.unread(), inbox.last_arrival());
+            let mut inbox = connection.inbox();
+            let unread = inbox.unread().len();
+            let news = inbox.record(unread);
+            if !news.is_empty() {
+                self.trace.note_came(&name, Happening::Unread, news);
             }
-            if let (Some((end, when)), true) = (inbox.end(), talk.phase.get() != Phase::Ended) {
-                self.trace.note_at(&name, happening(end), when);
+            let untold = talk.phase.get() != Phase::Ended && !talk.end_told.get();
+            if let (Some((end, when)), true) = (inbox.end(), untold) {
+                self.trace.note_end(&name, happening(end), when);
             }
         }
         self.trace.exchanges()

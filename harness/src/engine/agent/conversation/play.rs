@@ -23,10 +23,13 @@ use crate::yaml::Spot;
 impl Conversation<'_> {
     /// Plays a step of the client.
     pub(super) async fn play(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
-        let talk = match self.talk(name) {
+        let known = self.talk(name);
+        let connects = known.is_none();
+        let talk = match known {
             Some(talk) => talk,
             None => self.connect(step, name).await?,
         };
+        let connected = talk.last.get().before;
         let reference = self.reference(step, Some(&talk), scope);
         if let Some(not_before) = &step.not_before {
             sleep_until(reference.after + not_before.0).await;
@@ -37,6 +40,10 @@ impl Conversation<'_> {
         let mut moment = Moment::at(tokio::time::Instant::now());
         if step.has_bytes() {
             moment = self.send(step, name, &talk, scope).await?;
+        }
+        if connects {
+            // From then on the subject may count, however late the harness comes to its first bytes.
+            moment.before = connected;
         }
         self.end_if_told(step, name, &talk).await;
         moment.after = tokio::time::Instant::now();

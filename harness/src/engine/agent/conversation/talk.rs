@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
-use crate::hex_text::Stretch;
+use crate::hex_text::{Stretch, each_piece};
 
 /// The bytes of a handshake (HS-1): protocol ID, two numbers.
 const HANDSHAKE: usize = 24;
@@ -51,6 +51,8 @@ pub(super) struct Talk {
     pub(super) last: Cell<Moment>,
     /// How far it has come.
     pub(super) phase: Cell<Phase>,
+    /// Whether its end stands in the record of the case.
+    pub(super) end_told: Cell<bool>,
     /// The version spoken, once the acknowledgement tells.
     pub(super) version: Cell<Option<i32>>,
     sent: RefCell<SentSoFar>,
@@ -96,6 +98,7 @@ impl Talk {
             connection: RefCell::new(Some(Rc::new(connection))),
             last: Cell::new(Moment { before, after: Instant::now() }),
             phase: Cell::new(Phase::Handshake),
+            end_told: Cell::new(false),
             version: Cell::new(None),
             sent: RefCell::default(),
         }))
@@ -114,23 +117,8 @@ impl Talk {
 
     /// Notes the first bytes of some stretches as sent. `header` is the size of what stands before the data of a
     /// message.
-    pub(super) fn note_all_sent(&self, stretches: &[Stretch], mut count: usize, header: usize) {
-        for stretch in stretches {
-            let part = stretch.len().min(count);
-            count -= part;
-            match stretch {
-                Stretch::Bytes(bytes) => self.note_sent(&bytes[..part], header),
-                Stretch::Repeated { byte, .. } => {
-                    let block = [*byte; 4096];
-                    let mut left = part;
-                    while left > 0 {
-                        let some = left.min(block.len());
-                        self.note_sent(&block[..some], header);
-                        left -= some;
-                    }
-                }
-            }
-        }
+    pub(super) fn note_all_sent(&self, stretches: &[Stretch], count: usize, header: usize) {
+        each_piece(stretches, count, |piece| self.note_sent(piece, header));
     }
 
     /// Notes what was sent. `header` is the size of what stands before the data of a message.

@@ -4,7 +4,6 @@ mod telling;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
@@ -17,7 +16,7 @@ use super::running::{Agent, NotRunning};
 use super::settings::Asked;
 use super::support::{needs_own_subject, reading};
 use crate::engine::plan::{Case, Plan};
-use crate::engine::{Interrupt, Results};
+use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Stopped};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::play::AckDefaults;
@@ -63,7 +62,7 @@ pub(in crate::engine) async fn run(
     let work = share_out(plan, &cases, manifest, results);
     let jobs = results.options.jobs;
     let run = Run {
-        background: background(corpus, manifest, results.options.answer_within),
+        background: background(corpus, manifest, results.options),
         plan,
         weights: cases.iter().map(|case| connections(case)).collect(),
         cases,
@@ -83,15 +82,16 @@ pub(in crate::engine) async fn run(
     run.tell_notices();
 }
 
-fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, patience: Duration) -> Background<'a> {
+fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
     let wide = reading(&manifest.dialect.server_version, "int32") == "int32x4";
     let server_version = if wide { vec![0; 4] } else { vec![0] };
     Background {
         corpus,
         manifest,
-        patience,
+        patience: options.answer_within,
         ack: AckDefaults { encryption: 0, iv: None, server_version },
         any_command: reading(&manifest.dialect.response_code, "echo") == "any",
+        conversations: options.conversations,
     }
 }
 

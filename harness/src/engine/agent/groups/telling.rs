@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Alone, Report, Run, Turn};
+use crate::engine::Conversations;
 use crate::engine::agent::conversation::Trouble;
 use crate::event::CaseResult;
 use crate::verdict::Outcome;
@@ -60,7 +61,8 @@ impl Run<'_, '_, '_> {
             Some(Trouble::Stumble(stumble)) => vec![stumble.problem],
             _ => Vec::new(),
         };
-        let conversation = if outcome == Outcome::Pass { Vec::new() } else { report.course.exchanges };
+        let told = outcome != Outcome::Pass || self.background.conversations == Conversations::All;
+        let conversation = if told { report.course.exchanges } else { Vec::new() };
         let (log, micros) = (report.log.filter(|_| outcome != Outcome::Pass), report.micros);
         let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
         self.results.borrow_mut().add(CaseResult { problems, conversation, micros, log, ..result });

@@ -1,0 +1,78 @@
+//! What goes over the connections between harness and reference agent, in every case of a conversation: one run of
+//! real processes against one snapshot for each vector file.
+//!
+//! A snapshot holds what a case determines; [`telling`] says what that leaves out, and by which rule. A changed
+//! snapshot is a changed conversation: read it against the vector and the clauses before it is accepted.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+mod telling;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use iaspec_harness::event::{CaseResult, Event};
+use iaspec_harness::vectors::{Corpus, CorpusFiles, TranscriptCase};
+use iaspec_harness::verdict::Outcome;
+use support::{root, run};
+use tempfile::TempDir;
+
+/// The results of a run of the reference agent, with their conversations.
+fn results(arguments: &[&str]) -> Vec<CaseResult> {
+    let folder = TempDir::new().expect("a folder");
+    let report = folder.path().join("run.ndjson");
+    let manifest = root().join("agent-under-test/subject-agent.yaml");
+    let written = format!("ndjson={}", report.display());
+    let manifest = manifest.to_str().expect("a UTF-8 path");
+    let run_all = ["run", manifest, "--slow", "--conversations", "all", "--report", &written];
+    let ran = run(&[&run_all[..], arguments].concat());
+    let results = read(&report);
+    let failed: Vec<_> = results.iter().filter(|result| !passed_or_skipped(result)).collect();
+    assert_eq!(ran.code, Some(0), "{failed:#?}\n{}", ran.stderr);
+    results
+}
+
+fn passed_or_skipped(result: &CaseResult) -> bool {
+    matches!(result.outcome, Outcome::Pass | Outcome::Skip)
+}
+
+fn read(report: &Path) -> Vec<CaseResult> {
+    let events = std::fs::read_to_string(report).expect("the report");
+    let result = |line| match serde_json::from_str(line).expect("an event") {
+        Event::CaseFinished(result) => Some(*result),
+        _ => None,
+    };
+    events.lines().filter_map(result).collect()
+}
+
+#[test]
+fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
+    let (corpus, findings) = Corpus::load(&CorpusFiles::embedded());
+    assert!(findings.is_empty(), "{findings:?}");
+    let cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+    let cases: HashMap<&str, &TranscriptCase> = cases.map(|case| (case.name.as_str(), case)).collect();
+    let mut files: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for result in results(&[]) {
+        let (file, _) = result.case.rsplit_once('/').expect("folder, file, id");
+        let told = telling::case(&result, cases[result.case.as_str()]);
+        files.entry(file.to_owned()).or_default().insert(result.case.clone(), told);
+    }
+    assert!(files.len() > 30, "{:?}", files.keys());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let _bound = settings.bind_to_scope();
+    for (file, cases) in files {
+        let told: Vec<String> = cases.into_values().collect();
+        insta::assert_snapshot!(file.replace('/', "__"), told.join("\n"));
+    }
+}
