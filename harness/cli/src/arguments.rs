@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the cases against a subject and judge it
-    #[command(after_long_help = RUN_HELP)]
+    #[command(after_long_help = RUN_HELP, allow_negative_numbers = true)]
     Run(Run),
     /// Turn the recorded events of a run into reports
     #[command(after_long_help = REPORT_HELP)]
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     #[command(after_long_help = LIST_HELP)]
     List(List),
     /// Print cases as annotated conversations: every step, and every byte with its field
-    #[command(after_long_help = SHOW_HELP)]
+    #[command(after_long_help = SHOW_HELP, allow_negative_numbers = true)]
     Show(Show),
     /// Print a clause of the protocol and the cases that cite it, or list all clauses
     #[command(after_long_help = EXPLAIN_HELP)]
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     #[command(after_long_help = CODEC_HELP)]
     Codec,
     /// The reference agent: serves protocol versions 1000 and 2000 over TCP
-    #[command(after_long_help = agent::HELP)]
+    #[command(after_long_help = agent::HELP, allow_negative_numbers = true)]
     Agent(Box<agent::AgentArguments>),
 }
 
@@ -172,7 +172,7 @@ pub(crate) struct Run {
     #[arg(long, env = "IASPEC_LIST")]
     pub(crate) list: bool,
     /// The most cases under way at once
-    #[arg(long, value_name = "N", env = "IASPEC_JOBS", default_value = "64", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", env = "IASPEC_JOBS", default_value = "64", value_parser = whole_number::<u16, 1, 65_535>)]
     pub(crate) jobs: u16,
     /// Count differences and warnings as failures
     #[arg(long, env = "IASPEC_STRICT")]
@@ -181,7 +181,7 @@ pub(crate) struct Run {
     #[arg(long, env = "IASPEC_FAIL_FAST")]
     pub(crate) fail_fast: bool,
     /// Run each case so many times
-    #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = whole_number::<u32, 1, 100_000>)]
     pub(crate) repeat: u32,
     /// How long a subject that owes an answer may be silent, such as 500ms or 10s
     #[arg(long, value_name = "TIME", env = "IASPEC_ANSWER_WITHIN", default_value = "10s", value_parser = positive_span)]
@@ -258,6 +258,13 @@ fn report_file(text: &str) -> Result<ReportTo, String> {
     }
 }
 
+/// A whole number within bounds, which a message about another one names.
+fn whole_number<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("`{text}` is no whole number from {MIN} to {MAX}"))
+}
+
 fn positive_span(text: &str) -> Result<Duration, String> {
     let span: TimeSpan = text.parse()?;
     if span.0.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(span.0) }
@@ -291,7 +298,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) vectors: VectorsFrom,
     /// Columns of a line [default: those of the terminal, at most 140; 100 without one]
-    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = clap::value_parser!(u16).range(40..=400))]
+    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = whole_number::<u16, 40, 400>)]
     pub(crate) width: Option<u16>,
 }
 
