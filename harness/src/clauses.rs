@@ -177,6 +177,17 @@ impl Clauses {
         self.clauses.iter()
     }
 
+    /// Why a text names neither a clause nor a group of clauses such as DAT, with what may have been meant instead;
+    /// nothing where it does.
+    pub fn no_such(&self, name: &str) -> Option<String> {
+        let group = format!("{name}-");
+        if self.iter().any(|known| known.id.value == name || known.id.starts_with(&group)) {
+            return None;
+        }
+        let near = self.nearest(name).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Some(format!("there is no clause `{name}`{near} (`iaspec explain` lists all)"))
+    }
+
     /// The name of the clause nearest in spelling, to be suggested for one that does not exist.
     pub fn nearest(&self, id: &str) -> Option<&str> {
         let wanted = id.to_uppercase().replace('_', "-");

@@ -187,6 +187,16 @@ fn a_span_of_time_has_a_unit(#[case] text: &str, #[case] millis: u64) {
 #[case("command_is_text", "name: a\nrole: codec\ncommand: codec --fast\n")]
 #[case("command_with_a_number", "name: a\nrole: codec\ncommand: [a, 5]\n")]
 #[case("address_of_a_codec", "name: a\nrole: codec\naddress: host:1\n")]
+#[case("address_without_port", "name: a\nrole: agent\naddress: somewhere\n")]
+#[case("address_with_a_name_for_a_port", "name: a\nrole: agent\naddress: somewhere:http\n")]
+#[case("env_with_a_number", "name: a\nrole: codec\ncommand: [a]\nenv: {P: 5}\n")]
+#[case("workdir_is_a_list", "name: a\nrole: codec\ncommand: [a]\nworkdir: [b]\n")]
+#[case("unknown_target", "name: a\nrole: agent\ncommand: [a]\nsupports: {targets: [otto]}\n")]
+#[case("unknown_setting", "name: a\nrole: agent\ncommand: [a]\nsupports: {settings: [colour]}\n")]
+#[case("knob_is_a_number", "name: a\nrole: agent\ncommand: [a]\ndialect: {aes_padding: 7}\n")]
+#[case("ready_without_within", "name: a\nrole: agent\ncommand: [a]\nready: {}\n")]
+#[case("stop_with_unknown_member", "name: a\nrole: agent\ncommand: [a]\nstop: {after: 5s}\n")]
+#[case("name_twice", "name: a\nrole: codec\nname: b\n")]
 #[case("assume_with_command", "name: a\nrole: agent\ncommand: [a]\nassume: {encryption: aes}\n")]
 #[case("span_without_unit", "name: a\nrole: agent\ncommand: [a]\nready: {within: 10}\n")]
 #[case("span_of_another_unit", "name: a\nrole: agent\ncommand: [a]\nready: {within: 10h}\n")]
@@ -247,17 +257,22 @@ fn a_manifest_file_is_read_with_its_folder() {
     assert_eq!(program, folder.path().join("./codec"));
     std::fs::write(&path, [0xff]).expect("written");
     let shown = path.display();
-    assert_eq!(Manifest::read(&path).expect_err("no text"), [format!("{shown}: is not UTF-8 text")]);
+    assert_eq!(
+        Manifest::read(&path).expect_err("no text"),
+        [format!("the manifest {shown} is not UTF-8 text from byte 0 on")]
+    );
     let missing = folder.path().join("none.yaml");
     let errors = Manifest::read(&missing).expect_err("no file");
-    assert!(errors[0].starts_with(&format!("{}: cannot be read: ", missing.display())), "{errors:?}");
+    let expected = format!("the manifest {} cannot be read: ", missing.display());
+    assert!(errors[0].starts_with(&expected), "{errors:?}");
 }
 
 #[test]
 fn a_configuration_template_that_is_missing_or_wrong_is_told_where_it_is_named() {
     let text = CONTRACT.replace("InedoAgent.config.tmpl", "other.tmpl");
     let message = parse(&text).expect_err("no such template").remove(0).render(true);
-    assert!(message.contains("/subjects/acme/other.tmpl: cannot be read: entity not found"), "{message}");
+    let expected = "the configuration template /subjects/acme/other.tmpl cannot be read: entity not found";
+    assert!(message.contains(expected), "{message}");
     assert!(message.contains("acme.yaml:6:18"), "{message}");
     let wrong = Manifest::parse_with(&Source::new("acme.yaml", CONTRACT), Path::new("/s"), &|_| {
         Ok("<a>{port}</a>\n<b>{</b>\n".to_owned())

@@ -59,6 +59,7 @@ fn the_corpus_has_no_mistakes() {
 #[case("rows")]
 #[case("form")]
 #[case("needs")]
+#[case("shapes")]
 fn mistakes_are_found_where_they_are(#[case] name: &str) {
     let file = format!("{name}.yaml");
     let (_, findings) = check(&files_with(&file, &fixture(&file)));

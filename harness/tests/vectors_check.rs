@@ -156,6 +156,7 @@ const AES_BYTES: &str =
     "id: a\nclauses: [DAT-1]\ntype: int32\nvalue: 1\nbytes: \"01000000\"\nrest: 5"
 )]
 #[case("rest_negative", "id: a\nclauses: [DAT-1]\ntype: int32\nvalue: 1\nbytes: \"01000000\"\nrest: -1")]
+#[case("only_decode_without_bytes", "id: a\nclauses: [DAT-1]\ntype: int32\nvalue: 1\nonly: decode")]
 #[case("nothing_to_test", "id: a\nclauses: [DAT-1]\ntype: int32")]
 #[case("value_alone", "id: a\nclauses: [DAT-1]\ntype: int32\nvalue: 1")]
 #[case("bytes_alone", "id: a\nclauses: [DAT-1]\ntype: int32\nbytes: \"01000000\"")]

@@ -159,6 +159,7 @@ fn a_choice_is_a_word_or_one_member(#[case] text: &str, #[case] expected: &str) 
 #[case("choice_is_a_number", "{id: a, choice: 5}")]
 #[case("choice_with_a_wrong_value", "{id: a, choice: {pair: {a: x}}}")]
 #[case("member_twice", "id: a\ncount: 1\nid: b\n")]
+#[case("too_deep", &format!("id: {}{}\n", "[".repeat(70), "]".repeat(70)))]
 #[case("anchor", "id: &x a\nlist: []\n")]
 #[case("alias", "{id: *x}")]
 #[case("merge_key", "<<: {id: a}\n")]

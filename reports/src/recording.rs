@@ -6,6 +6,7 @@
 use std::io::{BufRead, Read};
 
 use iaspec_harness::event::{Event, SCHEMA_VERSION};
+use iaspec_harness::verdict::clip;
 use serde::Deserialize;
 
 /// The longest line that is read: far beyond what a run writes, and a bound on memory.
@@ -81,7 +82,8 @@ impl<R: BufRead> Recording<R> {
             Ok(event) => self.accept(event).map(Some),
             // The line that a killed run was writing.
             Err(error) if !whole && error.is_eof() => Ok(None),
-            Err(error) => Err(self.error(format!("is no event: {}", told(&error)))),
+            Err(error) if error.is_data() => Err(self.error(format!("is no event: {}", told(&error)))),
+            Err(error) => Err(self.error(format!("is not JSON: {}", told(&error)))),
         }
     }
 
@@ -97,8 +99,10 @@ impl<R: BufRead> Recording<R> {
             }
             Err(error) if !whole && error.is_eof() => Err(self.error(NOTHING.to_owned())),
             _ => {
-                Err(self
-                    .error("is not the event `run_started` of `iaspec run --report ndjson=PATH`".to_owned()))
+                let came = clip(String::from_utf8_lossy(line).trim_end());
+                Err(self.error(format!(
+                    "is not the event `run_started` of `iaspec run --report ndjson=PATH`, but `{came}`"
+                )))
             }
         }
     }

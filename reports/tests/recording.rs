@@ -58,8 +58,14 @@ fn members_that_are_not_known_are_ignored() {
 
 #[rstest]
 #[case::nothing("", "line 1: the recording holds no event")]
-#[case::other_text("hello\n", "line 1: is not the event `run_started` of `iaspec run --report ndjson=PATH`")]
-#[case::other_json("{}\n", "line 1: is not the event `run_started` of `iaspec run --report ndjson=PATH`")]
+#[case::other_text(
+    "hello\n",
+    "line 1: is not the event `run_started` of `iaspec run --report ndjson=PATH`, but `hello`"
+)]
+#[case::other_json(
+    "{}\n",
+    "line 1: is not the event `run_started` of `iaspec run --report ndjson=PATH`, but `{}`"
+)]
 #[case::later_version(
     "{\"event\":\"run_started\",\"schema\":2,\"else\":{}}\n",
     "line 1: the events have schema version 2; this iaspec reads version 1"
@@ -77,7 +83,7 @@ fn a_line_in_the_middle_that_is_no_event_is_named() {
     let mut cut = lines();
     cut[3] = "{\"event\":\"case_fin\n".to_owned();
     let told = error(&cut.concat());
-    assert!(told.starts_with("line 4: is no event: "), "{told}");
+    assert!(told.starts_with("line 4: is not JSON: "), "{told}");
     let mut unknown = lines();
     unknown[2] = "{\"event\":\"party\"}\n".to_owned();
     let told = error(&unknown.concat());

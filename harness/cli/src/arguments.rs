@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the cases against a subject and judge it
-    #[command(after_long_help = RUN_HELP)]
+    #[command(after_long_help = RUN_HELP, allow_negative_numbers = true)]
     Run(Run),
     /// Turn the recorded events of a run into reports
     #[command(after_long_help = REPORT_HELP)]
@@ -31,7 +31,7 @@ pub(crate) enum Command {
     #[command(after_long_help = LIST_HELP)]
     List(List),
     /// Print cases as annotated conversations: every step, and every byte with its field
-    #[command(after_long_help = SHOW_HELP)]
+    #[command(after_long_help = SHOW_HELP, allow_negative_numbers = true)]
     Show(Show),
     /// Print a clause of the protocol and the cases that cite it, or list all clauses
     #[command(after_long_help = EXPLAIN_HELP)]
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     #[command(after_long_help = CODEC_HELP)]
     Codec,
     /// The reference agent: serves protocol versions 1000 and 2000 over TCP
-    #[command(after_long_help = agent::HELP)]
+    #[command(after_long_help = agent::HELP, allow_negative_numbers = true)]
     Agent(Box<agent::AgentArguments>),
 }
 
@@ -166,7 +166,7 @@ pub(crate) struct Which {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Width {
     /// Columns of a line [default: those of the terminal, at most 140; 100 without one]
-    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = clap::value_parser!(u16).range(40..=400))]
+    #[arg(long, value_name = "COLUMNS", env = "IASPEC_WIDTH", value_parser = whole_number::<u16, 40, 400>)]
     width: Option<u16>,
 }
 
@@ -196,7 +196,7 @@ pub(crate) struct Run {
     #[arg(long, env = "IASPEC_LIST")]
     pub(crate) list: bool,
     /// The most cases under way at once
-    #[arg(long, value_name = "N", env = "IASPEC_JOBS", default_value = "64", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", env = "IASPEC_JOBS", default_value = "64", value_parser = whole_number::<u16, 1, 65_535>)]
     pub(crate) jobs: u16,
     /// Count differences and warnings as failures
     #[arg(long, env = "IASPEC_STRICT")]
@@ -205,13 +205,13 @@ pub(crate) struct Run {
     #[arg(long, env = "IASPEC_FAIL_FAST")]
     pub(crate) fail_fast: bool,
     /// Run each case so many times
-    #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = whole_number::<u32, 1, 100_000>)]
     pub(crate) repeat: u32,
     /// Run the slow cases too, which take half a minute and more
     #[arg(long, env = "IASPEC_SLOW")]
     pub(crate) slow: bool,
     /// Start the cases in an order drawn from this number instead of that of the corpus
-    #[arg(long, value_name = "N", env = "IASPEC_SEED")]
+    #[arg(long, value_name = "N", env = "IASPEC_SEED", value_parser = whole_number::<u64, 0, { u32::MAX }>)]
     pub(crate) seed: Option<u64>,
     /// How long a subject that owes an answer may be silent, such as 500ms or 10s
     #[arg(long, value_name = "TIME", env = "IASPEC_ANSWER_WITHIN", default_value = "10s", value_parser = positive_span)]
@@ -290,6 +290,13 @@ fn report_file(text: &str) -> Result<ReportTo, String> {
         }
         report => Ok(report),
     }
+}
+
+/// A whole number within bounds, which a message about another one names.
+fn whole_number<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("`{text}` is no whole number from {MIN} to {MAX}"))
 }
 
 fn positive_span(text: &str) -> Result<Duration, String> {

@@ -3,16 +3,19 @@
 mod arguments;
 mod commands;
 mod exit;
+mod mistakes;
 mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let given: Vec<_> = std::env::args_os().collect();
+    let arguments = Arguments::try_parse_from(&given)
+        .unwrap_or_else(|error| mistakes::completed(error, Arguments::command(), &given).exit());
     let outcome = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
         Command::Report(report) => commands::report::report(&report),

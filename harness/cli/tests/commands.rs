@@ -52,7 +52,7 @@ fn hazards_and_errata_are_explained_too() {
 #[test]
 fn an_unknown_clause_gets_a_suggestion() {
     let ran = run(&["explain", "DTA-2"]);
-    let expected = "iaspec: there is no clause DTA-2; did you mean DAT-2? (`iaspec explain` lists all)\n";
+    let expected = "iaspec: there is no clause `DTA-2`; did you mean DAT-2? (`iaspec explain` lists all)\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
 }
 

@@ -178,7 +178,7 @@ impl<'a> Plan<'a> {
             means_a_case(filter, &names, &roles).map_err(SelectionError)?;
         }
         for clause in &selection.clauses {
-            clause_exists(corpus, clause)?;
+            corpus.clauses.no_such(clause).map_or(Ok(()), |message| Err(SelectionError(message)))?;
         }
         let mut plans = Vec::new();
         for manifest in manifests {
@@ -242,15 +242,6 @@ fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role
     }
     let (text, hint) = (pattern.text(), hint(pattern, names));
     Err(format!("`{text}` matches no case of role {}{hint}", list(roles)))
-}
-
-fn clause_exists(corpus: &Corpus, clause: &str) -> Result<(), SelectionError> {
-    let group = format!("{clause}-");
-    if corpus.clauses.iter().any(|known| known.id.value == clause || known.id.starts_with(&group)) {
-        return Ok(());
-    }
-    let near = corpus.clauses.nearest(clause).map_or(String::new(), |near| format!("; did you mean {near}?"));
-    Err(SelectionError(format!("there is no clause {clause}{near}")))
 }
 
 /// Why a subject need not pass a case.

@@ -205,7 +205,7 @@ impl<'de> Deserialize<'de> for Knob {
             type Value = Knob;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the value of a knob, or a list of them")
+                f.write_str("the value of a knob as text, or a list of them")
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Knob, E> {
@@ -311,10 +311,13 @@ impl Manifest {
     /// Findings, or one sentence when the file cannot be read at all.
     pub fn read(path: &Path) -> Result<Self, Vec<String>> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|error| vec![format!("{shown}: cannot be read: {error}")])?;
-        let text = String::from_utf8(bytes).map_err(|_| vec![format!("{shown}: is not UTF-8 text")])?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| vec![format!("the manifest {shown} cannot be read: {error}")])?;
+        let no_text = |valid| vec![format!("the manifest {shown} is not UTF-8 text from byte {valid} on")];
+        let text = String::from_utf8(bytes).map_err(|error| no_text(error.utf8_error().valid_up_to()))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = std::path::absolute(folder).map_err(|error| vec![format!("{shown}: {error}")])?;
+        let folder = std::path::absolute(folder)
+            .map_err(|error| vec![format!("the folder of the manifest {shown} cannot be had: {error}")])?;
         Self::parse(&Source::new(shown.to_string(), text), &folder)
             .map_err(|findings| findings.iter().map(|finding| finding.render(false)).collect())
     }
@@ -456,7 +459,9 @@ impl Reader<'_> {
         let full = folder.join(&path.value);
         let template = match read(&full) {
             Ok(text) => Template::parse(&text).map_err(|message| format!("{}: {message}", path.value)),
-            Err(error) => Err(format!("{}: cannot be read: {error}", full.display())),
+            Err(error) => {
+                Err(format!("the configuration template {} cannot be read: {error}", full.display()))
+            }
         };
         template.map_err(|message| self.report(path, message)).ok()
     }
@@ -477,6 +482,11 @@ impl Reader<'_> {
             (None, Some(address)) => {
                 if file.role.value != Role::Agent {
                     self.report(address, "only an agent can be named by `address`; others need a `command`");
+                }
+                let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+                if !matches!(port, Some(Ok(_))) {
+                    let message = format!("`{}` is no address; write HOST:PORT", address.value);
+                    self.report(address, message);
                 }
                 let assume = file.assume.as_ref().map(|assume| assume.value.clone()).unwrap_or_default();
                 Some(Launch::Address { address: address.value.clone(), assume })

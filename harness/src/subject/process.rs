@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -164,10 +166,8 @@ impl Process {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let (mut child, pid) = tree::spawn(&mut command).map_err(|error| {
-            let folder = manifest.workdir.display();
-            format!("`{}` cannot be started in {folder}: {error}", program.display())
-        })?;
+        let (mut child, pid) =
+            tree::spawn(&mut command).map_err(|error| cannot_start(&program, &manifest.workdir, &error))?;
         let log = Arc::new(Mutex::new(Log::default()));
         let stdin = child.stdin.take();
         let mut stdout = child.stdout.take();
@@ -351,6 +351,18 @@ fn new_mark() -> String {
     let nanos =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos());
     format!("{}-{}-{nanos:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Why a program does not start: the system does not say whether the program is missing or the folder.
+fn cannot_start(program: &Path, folder: &Path, error: &io::Error) -> String {
+    let (shown, place) = (program.display(), folder.display());
+    if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
+        return format!("`{shown}` cannot be started, because its `workdir` {place} is no folder");
+    }
+    if error.kind() == io::ErrorKind::NotFound && program.components().count() == 1 {
+        return format!("`{shown}` cannot be started: no program on the PATH has that name");
+    }
+    format!("`{shown}` cannot be started in {place}: {error}")
 }
 
 /// Waits for a process from now on, so that its end is known at once. Where this is given up, it is killed.

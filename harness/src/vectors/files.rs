@@ -50,7 +50,9 @@ impl CorpusFiles {
         let mut by_path = BTreeMap::new();
         let mut pending = vec![(root.to_path_buf(), 0)];
         while let Some((folder, depth)) = pending.pop() {
-            let unreadable = |error: std::io::Error| format!("{}: cannot be read: {error}", folder.display());
+            let unreadable = |error: std::io::Error| {
+                format!("the vectors directory {} cannot be read: {error}", folder.display())
+            };
             for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
                 let path = entry.map_err(unreadable)?.path();
                 if path.is_dir() && depth < DEEPEST {
@@ -118,9 +120,11 @@ impl CorpusFiles {
 
 fn read(root: &Path, path: PathBuf) -> Result<(String, Arc<Source>), String> {
     let shown = path.display().to_string();
-    let bytes = std::fs::read(&path).map_err(|error| format!("{shown}: cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("{shown}: not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
+    let bytes =
+        std::fs::read(&path).map_err(|error| format!("the vector file {shown} cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        format!("{shown} is not UTF-8 text from byte {} on", error.utf8_error().valid_up_to())
+    })?;
     let inside = path.strip_prefix(root).unwrap_or(&path);
     let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     Ok((parts.join("/"), Source::new(shown, text)))

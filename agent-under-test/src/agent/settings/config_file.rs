@@ -73,7 +73,7 @@ pub fn parse_config(file: &str, text: &str) -> Result<Choices, ConfigError> {
     })?;
     let root = Element { file, node: document.root_element() };
     if root.name() != ROOT || root.node.tag_name().namespace().is_some() {
-        return Err(root.wrong(format!("the root element has to be {ROOT}")));
+        return Err(root.wrong(format!("the root element has to be {ROOT}, in no namespace")));
     }
     root.choices()
 }
@@ -294,5 +294,9 @@ fn optional<T>(
 }
 
 fn list(known: &[&str]) -> String {
-    if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) }
+    match known {
+        [] => String::new(),
+        [one] => format!("; there is {one}"),
+        many => format!("; there are {}", many.join(", ")),
+    }
 }

@@ -139,7 +139,7 @@ fn mode_ssl_takes_a_certificate() {
 #[case::stray_text("hello", "InedoAgentConfig: text where elements belong: `hello`")]
 #[case::unknown_attribute(
     "<Listener enabled='true'/>",
-    "Listener: there is no attribute enabled; there are Enabled"
+    "Listener: there is no attribute enabled; there is Enabled"
 )]
 #[case::attribute_of_a_value("<LogFile Mode='x'>a</LogFile>", "LogFile: there is no attribute Mode")]
 #[case::enabled("<Listener Enabled='yes'/>", "Listener: attribute Enabled: `yes` is neither true nor false")]
@@ -174,30 +174,33 @@ fn mode_ssl_takes_a_certificate() {
     "<Listener><Port>4\n6</Port></Listener>",
     "Port: `4\n6` is no whole number from 1 to 65535"
 )]
-#[case::address("<Listener><Address>localhost</Address></Listener>", "Address: `localhost` is no IP address")]
+#[case::address(
+    "<Listener><Address>localhost</Address></Listener>",
+    "Address: `localhost` is no IP address; write one such as 127.0.0.1 or ::1"
+)]
 #[case::handshakes(
     "<Listener><MaxConcurrentHandshakes>0</MaxConcurrentHandshakes></Listener>",
     "MaxConcurrentHandshakes: `0` is no whole number from 1 to 4294967295"
 )]
 #[case::timeout_zero(
     "<Listener><HandshakeTimeout>0</HandshakeTimeout></Listener>",
-    "HandshakeTimeout: `0` is no whole number from 1 to 4294967295"
+    "HandshakeTimeout: `0` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::timeout_negative(
     "<Listener><HandshakeTimeout>-5</HandshakeTimeout></Listener>",
-    "HandshakeTimeout: `-5` is no whole number from 1 to 4294967295"
+    "HandshakeTimeout: `-5` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::timeout_fraction(
     "<Listener><HandshakeTimeout>0.5</HandshakeTimeout></Listener>",
-    "HandshakeTimeout: `0.5` is no whole number from 1 to 4294967295"
+    "HandshakeTimeout: `0.5` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::timeout_too_long(
     "<Listener><HandshakeTimeout>4294967296</HandshakeTimeout></Listener>",
-    "HandshakeTimeout: `4294967296` is no whole number from 1 to 4294967295"
+    "HandshakeTimeout: `4294967296` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::session_timeout(
     "<SessionTimeout>1m</SessionTimeout>",
-    "SessionTimeout: `1m` is no whole number from 1 to 4294967295"
+    "SessionTimeout: `1m` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::allowed_addresses(
     "<Listener><AllowedAddresses>10.0.0.1; 10.0.0.2</AllowedAddresses></Listener>",
@@ -280,7 +283,8 @@ fn the_line_of_an_attribute_is_its_own() {
 #[test]
 fn another_root_is_refused() {
     let said = parse("\n<configuration/>").map(|_| ());
-    let message = "InedoAgent.config:2: configuration: the root element has to be InedoAgentConfig";
+    let message =
+        "InedoAgent.config:2: configuration: the root element has to be InedoAgentConfig, in no namespace";
     assert_eq!(said, Err(message.to_owned()));
 }
 
@@ -380,12 +384,15 @@ fn the_server_version_is_that_of_this_crate(#[case] form: ServerVersionForm, #[c
 fn values_of_options_alone() {
     assert_eq!(values::port_or_any("0"), Ok(0));
     assert_eq!(values::milliseconds("250"), Ok(Duration::from_millis(250)));
-    assert_eq!(values::milliseconds("0").unwrap_err(), "`0` is no whole number from 1 to 4294967295");
+    assert_eq!(
+        values::milliseconds("0").unwrap_err(),
+        "`0` is no whole number from 1 to 4294967295, in milliseconds"
+    );
     assert_eq!(values::message_limit("2147483646"), Ok(2_147_483_646));
     assert!(values::message_limit("2147483647").is_err());
     assert_eq!(values::ring_capacity("64"), Ok(64));
     assert_eq!(values::ring_capacity("1073741824"), Ok(1 << 30));
-    assert_eq!(values::ring_capacity("65").unwrap_err(), "`65` is no power of two");
+    assert_eq!(values::ring_capacity("65").unwrap_err(), "`65` is no power of two from 64 to 1073741824");
     assert_eq!(values::ring_capacity("32").unwrap_err(), "`32` is no whole number from 64 to 1073741824");
     assert_eq!(values::server_version("int32x4"), Ok(ServerVersionForm::Int32x4));
     assert!(values::server_version("int64").is_err());

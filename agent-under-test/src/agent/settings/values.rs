@@ -55,7 +55,8 @@ pub fn count(text: &str) -> Result<u32, String> {
 ///
 /// Anything but 1 to 4294967295.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    number(text, 1, u32::MAX).map(|seconds| Duration::from_secs(seconds.into()))
+    let unit = |message| format!("{message}, in seconds");
+    number(text, 1, u32::MAX).map_err(unit).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// A number of milliseconds.
@@ -64,7 +65,8 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 ///
 /// Anything but 1 to 4294967295.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
-    number(text, 1, u32::MAX).map(|milliseconds| Duration::from_millis(milliseconds.into()))
+    let unit = |message| format!("{message}, in milliseconds");
+    number(text, 1, u32::MAX).map_err(unit).map(|milliseconds| Duration::from_millis(milliseconds.into()))
 }
 
 /// A limit for the data of a message, in bytes.
@@ -84,7 +86,8 @@ pub fn message_limit(text: &str) -> Result<u32, String> {
 pub fn ring_capacity(text: &str) -> Result<u32, String> {
     let capacity = number(text, *RING_CAPACITIES.start(), *RING_CAPACITIES.end())?;
     let power = capacity.is_power_of_two().then_some(capacity);
-    power.ok_or_else(|| format!("`{text}` is no power of two"))
+    let (least, most) = (RING_CAPACITIES.start(), RING_CAPACITIES.end());
+    power.ok_or_else(|| format!("`{text}` is no power of two from {least} to {most}"))
 }
 
 /// An address to listen on.
@@ -93,7 +96,7 @@ pub fn ring_capacity(text: &str) -> Result<u32, String> {
 ///
 /// Anything but a plain IPv4 or IPv6 address.
 pub fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("`{text}` is no IP address"))
+    text.parse().map_err(|_| format!("`{text}` is no IP address; write one such as 127.0.0.1 or ::1"))
 }
 
 /// An encryption mode.

@@ -37,7 +37,7 @@ fn one(corpus: &Corpus, id: &str) -> Result<(), Failure> {
     }
     let near =
         corpus.clauses.nearest(&wanted).map_or(String::new(), |near| format!("; did you mean {near}?"));
-    Err(Failure::usage(format!("there is no clause {id}{near} (`iaspec explain` lists all)")))
+    Err(Failure::usage(format!("there is no clause `{id}`{near} (`iaspec explain` lists all)")))
 }
 
 fn clause_in_full(corpus: &Corpus, clause: &Clause) -> Result<(), Failure> {

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
+use iaspec_harness::engine::Selection;
 use iaspec_harness::vectors::Corpus;
 use indexmap::IndexMap;
 
-use super::{Listed, all_cases, corpus, selection};
+use super::{Listed, all_cases, corpus, selection, unknown_cases};
 use crate::arguments::{CountBy, List};
 use crate::exit::Failure;
 
 pub(crate) fn list(arguments: &List) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
     let selection = selection(&arguments.which)?;
+    all_mean_something(&corpus, &selection)?;
     let cases: Vec<_> = all_cases(&corpus)
         .into_iter()
         .filter(|case| selection.takes(case.name, case.was, case.clauses, case.tier))
@@ -31,6 +33,13 @@ pub(crate) fn list(arguments: &List) -> Result<ExitCode, Failure> {
     }
     writeln!(out, "{}", amount(cases.len()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every filter means a case, and every clause is one.
+fn all_mean_something(corpus: &Corpus, selection: &Selection) -> Result<(), Failure> {
+    let mut mistakes = unknown_cases(corpus, &selection.filters);
+    mistakes.extend(selection.clauses.iter().filter_map(|clause| corpus.clauses.no_such(clause)));
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::usages(mistakes)) }
 }
 
 fn amount(cases: usize) -> String {

@@ -14,7 +14,7 @@ pub(crate) mod vectors;
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::engine::Selection;
 use iaspec_harness::finding::Finding;
-use iaspec_harness::select::Pattern;
+use iaspec_harness::select::{Pattern, no_match};
 use iaspec_harness::vectors::{Corpus, CorpusFiles};
 
 use crate::arguments::{VectorsFrom, Which};
@@ -45,6 +45,14 @@ fn selection(which: &Which) -> Result<Selection, Failure> {
     let filters = which.filter.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
     let filters = filters.map_err(Failure::usage)?;
     Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone(), slow: false })
+}
+
+/// Why patterns mean no case, each with what may have been meant.
+fn unknown_cases(corpus: &Corpus, patterns: &[Pattern]) -> Vec<String> {
+    let cases = all_cases(corpus);
+    let names: Vec<(&str, Option<&str>)> = cases.iter().map(|case| (case.name, case.was)).collect();
+    let unknown = patterns.iter().filter_map(|pattern| no_match(pattern, &names));
+    unknown.map(|why| format!("{why} (`iaspec list` lists all)")).collect()
 }
 
 /// A case of any kind, for lists.

@@ -11,10 +11,12 @@ use crate::arguments::Report;
 use crate::exit::Failure;
 
 pub(crate) fn report(arguments: &Report) -> Result<ExitCode, Failure> {
-    let name = arguments.recording.display();
+    let from_input = arguments.recording.as_os_str() == "-";
+    let name =
+        if from_input { "standard input".to_owned() } else { arguments.recording.display().to_string() };
     let fail = |error: io::Error| Failure::usage(format!("the recording {name} cannot be read: {error}"));
     let mut reporters = Reporters::new(arguments.width);
-    let input: Box<dyn BufRead> = if arguments.recording.as_os_str() == "-" {
+    let input: Box<dyn BufRead> = if from_input {
         reporters.add(&arguments.to, None)?;
         Box::new(io::stdin().lock())
     } else {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use iaspec_harness::annotate::{self, Annotated, Block, Entry, Row, Stretch};
-use iaspec_harness::select::{Pattern, no_match};
+use iaspec_harness::select::Pattern;
 use iaspec_harness::vectors::{CodecCase, Corpus, TranscriptCase};
 use textwrap::{Options, WrapAlgorithm};
 
-use super::{all_cases, corpus};
+use super::{corpus, unknown_cases};
 use crate::arguments::Show;
 use crate::exit::Failure;
 
@@ -27,7 +27,10 @@ pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
         .map(|text| Pattern::new(text))
         .collect::<Result<_, _>>()
         .map_err(Failure::usage)?;
-    all_are_known(&corpus, &patterns)?;
+    let unknown = unknown_cases(&corpus, &patterns);
+    if !unknown.is_empty() {
+        return Err(Failure::usages(unknown));
+    }
     let wanted =
         |name: &str, was: Option<&str>| patterns.iter().any(|pattern| pattern.matches_either(name, was));
     let codec = corpus.codec.iter().filter(|case| wanted(&case.name, case.was.as_deref()));
@@ -43,18 +46,6 @@ pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
         page.case(&case.annotated(&corpus))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Every pattern means a case, or it is told which it may have meant.
-fn all_are_known(corpus: &Corpus, patterns: &[Pattern]) -> Result<(), Failure> {
-    let cases = all_cases(corpus);
-    let names: Vec<(&str, Option<&str>)> = cases.iter().map(|case| (case.name, case.was)).collect();
-    let unknown: Vec<String> = patterns
-        .iter()
-        .filter_map(|pattern| no_match(pattern, &names))
-        .map(|hint| format!("{hint} (`iaspec list` lists all)"))
-        .collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Failure::usages(unknown)) }
 }
 
 enum Case<'a> {

@@ -39,7 +39,7 @@ fn refused(listener: &str, port: u16) -> (Ran, String) {
 )]
 #[case::bad_number(
     "<HandshakeTimeout>0</HandshakeTimeout>",
-    "HandshakeTimeout: `0` is no whole number from 1 to 4294967295"
+    "HandshakeTimeout: `0` is no whole number from 1 to 4294967295, in seconds"
 )]
 #[case::unknown_mode(
     "<Encryption Mode='des'/>",

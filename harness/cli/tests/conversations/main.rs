@@ -22,7 +22,7 @@ use std::path::Path;
 use iaspec_harness::event::{CaseResult, Event};
 use iaspec_harness::vectors::{Corpus, CorpusFiles, TranscriptCase};
 use iaspec_harness::verdict::Outcome;
-use support::{root, run};
+use support::{Ran, iaspec, root, run};
 use tempfile::TempDir;
 
 /// The results of a run of the reference agent, with their conversations.
@@ -75,4 +75,32 @@ fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
         let told: Vec<String> = cases.into_values().collect();
         insta::assert_snapshot!(file.replace('/', "__"), told.join("\n"));
     }
+}
+
+/// What the report for people and the events tell of a case that passes.
+fn told(conversations: Option<&str>) -> (String, Vec<CaseResult>) {
+    let folder = TempDir::new().expect("a folder");
+    let report = folder.path().join("run.ndjson");
+    let mut command = iaspec();
+    command.args(["run", "--filter", "handshake/acknowledgement/v2-only", "--report"]);
+    command.arg(format!("ndjson={}", report.display()));
+    let ran = Ran::from(
+        command.envs(conversations.map(|which| ("IASPEC_CONVERSATIONS", which))).output().expect("iaspec"),
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    (ran.stdout, read(&report))
+}
+
+#[test]
+fn the_conversation_of_a_case_that_passes_is_told_on_demand() {
+    for usual in [None, Some("failed")] {
+        let (text, results) = told(usual);
+        assert!(results.len() == 1 && results[0].conversation.is_empty(), "{results:?}");
+        assert!(!text.contains("v2-only"), "{text}");
+    }
+    let (text, results) = told(Some("all"));
+    // Connected, handshake, acknowledgement, and the request at the end with its answer.
+    assert_eq!(results[0].conversation.len(), 5, "{results:?}");
+    assert!(text.contains("\npass handshake/acknowledgement/v2-only\n"), "{text}");
+    assert!(text.contains("  a  ← 9 bytes: 00 d0 07 00 00 00 00 00 00\n"), "{text}");
 }

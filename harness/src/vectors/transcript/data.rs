@@ -238,7 +238,7 @@ impl Item {
 
 /// The first key of a mapping; an empty one is an error.
 fn first_key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Spot<String>, A::Error> {
-    map.next_key()?.ok_or_else(|| A::Error::custom("an empty mapping says nothing"))
+    map.next_key()?.ok_or_else(|| A::Error::custom("an empty mapping says nothing; write {NAME: VALUE}"))
 }
 
 /// Implements reading for a type that is hexadecimal text or a mapping.

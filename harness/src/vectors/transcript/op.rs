@@ -402,7 +402,7 @@ impl Members {
                 one.name(),
                 two.name()
             ))),
-            _ => Err(E::custom("no op with its parameters is given")),
+            _ => Err(E::custom("no op is given; write one such as {get_root_path: {agent_type: otter}}")),
         }
     }
 }
@@ -464,7 +464,7 @@ impl<'de> Deserialize<'de> for ErrorKinds {
                     kinds.push(kind);
                 }
                 if kinds.is_empty() {
-                    Err(A::Error::custom("at least one error kind"))
+                    Err(A::Error::custom("an empty list; write at least one error kind"))
                 } else {
                     Ok(ErrorKinds(kinds))
                 }
