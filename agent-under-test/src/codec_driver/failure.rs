@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::protocol::{Malformed, OpenError, TooLong, Undecryptable};
+use crate::protocol::{AesFailure, Malformed, OpenError, SealError, TooLong, Undecryptable};
 
 /// The longest message in characters. Some quote what came from outside, and that may be a whole line.
 const MAX_MESSAGE: usize = 300;
@@ -61,6 +61,9 @@ pub(super) enum Failure {
     /// The bytes do not decrypt.
     #[error(transparent)]
     Crypto(#[from] Undecryptable),
+    /// AES does not work.
+    #[error(transparent)]
+    Aes(#[from] AesFailure),
 }
 
 impl From<OpenError> for Failure {
@@ -68,6 +71,15 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Malformed(malformed) => Self::Malformed(malformed),
             OpenError::Undecryptable(undecryptable) => Self::Crypto(undecryptable),
+        }
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::TooLong(error) => error.into(),
+            SealError::Aes(failure) => Self::Aes(failure),
         }
     }
 }
@@ -93,7 +105,7 @@ impl Failure {
             Self::Malformed(malformed) => {
                 json!({"kind": "malformed", "message": message, "offset": malformed.offset})
             }
-            Self::Crypto(_) => json!({"kind": "crypto", "message": message}),
+            Self::Crypto(_) | Self::Aes(_) => json!({"kind": "crypto", "message": message}),
         };
         let id = id.map_or("null", RawValue::get);
         format!(r#"{{"id":{id},"error":{error}}}"#)

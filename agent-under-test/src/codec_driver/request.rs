@@ -176,7 +176,7 @@ fn seal<H: HeaderMembers>(request: &Members<'_>) -> Result<Vec<u8>, Failure> {
 }
 
 fn decode(id: &RawValue, kind: Type, request: &Members<'_>) -> Result<String, Failure> {
-    let bytes = &bytes_from_hex(request.raw("hex")?).map_err(|usage| usage.within("hex"))?;
+    let bytes = &mut bytes_from_hex(request.raw("hex")?).map_err(|usage| usage.within("hex"))?;
     match kind {
         Type::Int8 => decode_as::<i8>(id, bytes),
         Type::Byte => decode_as::<u8>(id, bytes),
@@ -206,18 +206,18 @@ fn decode_as<'a, T: Decode<'a> + ToJson>(id: &RawValue, bytes: &'a [u8]) -> Resu
     success(id, Decoded { value: value.to_json(), rest })
 }
 
-fn open<H: HeaderMembers>(id: &RawValue, bytes: &[u8], request: &Members<'_>) -> Result<String, Failure> {
+fn open<H: HeaderMembers>(id: &RawValue, bytes: &mut [u8], request: &Members<'_>) -> Result<String, Failure> {
     let (cipher, iv) = encryption(request)?;
     let (message, rest) = SealedFrame::<H>::open(bytes, &cipher, &iv)?;
     success(id, Decoded { value: message.to_json(), rest })
 }
 
 /// The settings that a request on an encrypted frame carries beside its type.
-fn encryption(request: &Members<'_>) -> Result<(Cipher, InitializationVector), Usage> {
+fn encryption(request: &Members<'_>) -> Result<(Cipher, InitializationVector), Failure> {
     let key = request.member("key")?;
     let iv = request.member("iv")?;
     let padding = request.optional("padding")?.unwrap_or_default();
-    Ok((Cipher { key, padding }, iv))
+    Ok((Cipher::new(key, padding)?, iv))
 }
 
 impl FromJson<'_> for Padding {
