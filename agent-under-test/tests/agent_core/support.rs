@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iaspec_reference::agent::core::{
-    Connection, End, Policy, RefusedUpdate, Request, RootPaths, Sessions, Update, Versions,
+    Connection, End, Policy, RefusedUpdate, Request, RequiredEncryption, RootPaths, Sessions, Update,
+    Versions,
 };
 use iaspec_reference::protocol::ServerVersion;
 
@@ -38,6 +39,7 @@ pub(crate) fn policy(versions: Versions) -> Arc<Policy> {
     Arc::new(Policy {
         versions,
         server_version: ServerVersion::Number(51),
+        encryption: RequiredEncryption::None,
         handshake_timeout: TIMEOUT,
         max_message: LIMIT,
         roots: RootPaths { otter: "/o".into(), buildmaster: "/b".into(), hedgehog: "/h".into() },

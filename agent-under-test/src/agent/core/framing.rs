@@ -1,10 +1,10 @@
-//! The frames of a connection in clear or inside TLS, in either version (FRM-1 to FRM-3).
+//! The frames of a connection in either version: in clear or inside TLS (FRM-1 to FRM-3), and encrypted (AES-1).
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::protocol::{
-    AgentFrame, AgentType, ClientFrameV1, ClientFrameV2, Command, CommandHeader, Decode, Encode, Frame,
-    Header, Malformed, ProtocolVersion, TooLong,
+    AgentFrame, AgentType, Cipher, ClientFrameV1, ClientFrameV2, Command, CommandHeader, Decode, Frame,
+    Header, InitializationVector, Malformed, OpenError, ProtocolVersion, SealedFrame, TargetedHeader,
 };
 
 /// How messages are laid out, which the version decides.
@@ -38,24 +38,56 @@ impl Framing {
         }
     }
 
+    /// The same for an encrypted frame; the limit is for its encrypted part.
+    pub(super) fn sealed_size(self, buffered: &[u8], limit: usize) -> Result<Option<usize>, OpenError> {
+        match self {
+            Self::V1 => SealedFrame::<TargetedHeader>::size(buffered, limit),
+            Self::V2 => SealedFrame::<CommandHeader>::size(buffered, limit),
+        }
+    }
+
     /// Takes a whole frame apart.
     pub(super) fn open(self, frame: &Bytes) -> Result<Message, Malformed> {
         match self {
-            Self::V1 => ClientFrameV1::decode(frame).map(|(opened, _)| message(frame, &opened)),
-            Self::V2 => ClientFrameV2::decode(frame).map(|(opened, _)| message(frame, &opened)),
+            Self::V1 => ClientFrameV1::decode(frame).map(|(opened, _)| in_clear(frame, &opened)),
+            Self::V2 => ClientFrameV2::decode(frame).map(|(opened, _)| in_clear(frame, &opened)),
+        }
+    }
+
+    /// Decrypts a whole frame where it lies, and tells the vector of the next one.
+    pub(super) fn open_sealed(
+        self,
+        frame: BytesMut,
+        cipher: &Cipher,
+        iv: &InitializationVector,
+    ) -> Result<(Message, InitializationVector), OpenError> {
+        match self {
+            Self::V1 => open_sealed::<TargetedHeader>(frame, cipher, iv),
+            Self::V2 => open_sealed::<CommandHeader>(frame, cipher, iv),
         }
     }
 }
 
-fn message<H: Header>(frame: &Bytes, opened: &Frame<'_, H>) -> Message {
-    Message {
-        target: opened.header.target().unwrap_or(AgentType::META),
-        command: opened.header.command(),
-        data: frame.slice_ref(&opened.data),
-    }
+fn in_clear<H: Header>(frame: &Bytes, opened: &Frame<'_, H>) -> Message {
+    message(opened.header, frame.slice_ref(&opened.data))
+}
+
+fn open_sealed<H: Header>(
+    mut frame: BytesMut,
+    cipher: &Cipher,
+    iv: &InitializationVector,
+) -> Result<(Message, InitializationVector), OpenError> {
+    let (SealedFrame { next_iv, frame: opened }, _) = SealedFrame::<H>::open(&mut frame, cipher, iv)?;
+    let (header, length) = (opened.header, opened.data.len());
+    let start = SealedFrame::<H>::DATA_OFFSET;
+    Ok((message(header, frame.freeze().slice(start..start + length)), next_iv))
+}
+
+fn message<H: Header>(header: H, data: Bytes) -> Message {
+    Message { target: header.target().unwrap_or(AgentType::META), command: header.command(), data }
 }
 
 /// The frame of an answer, the same in both versions (FRM-3).
-pub(super) fn answer(command: Command, data: &[u8]) -> Result<Vec<u8>, TooLong> {
-    AgentFrame { header: CommandHeader { command }, data: data.into() }.encode()
+pub(super) fn answer(command: Command, data: &[u8]) -> AgentFrame<'_> {
+    AgentFrame { header: CommandHeader { command }, data: data.into() }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::protocol::{AgentType, ProtocolVersion, ServerVersion};
+use crate::protocol::{AgentType, Cipher, InitializationVector, ProtocolVersion, ServerVersion};
 
 /// The settings that every connection of an agent shares.
 #[derive(Clone, Debug)]
@@ -15,13 +17,50 @@ pub struct Policy {
     pub versions: Versions,
     /// What acknowledgements carry (HS-9).
     pub server_version: ServerVersion,
-    /// The time that a client has for its 24 bytes (HS-10).
+    /// How messages have to travel (AES-10).
+    pub encryption: RequiredEncryption,
+    /// The time that a client has for its 24 bytes, and for TLS where it is due (HS-10, TLS-5).
     pub handshake_timeout: Duration,
     /// The most bytes of data that a message may have (FRM-6).
     pub max_message: usize,
     /// What Get Agent Root Path answers (MTA-5).
     pub roots: RootPaths,
 }
+
+/// How messages have to travel, with what that takes.
+#[derive(Clone, Debug)]
+pub enum RequiredEncryption {
+    /// In clear.
+    None,
+    /// Inside TLS, by this configuration: certificate, versions and provider.
+    Ssl(Arc<ServerConfig>),
+    /// Encrypted one by one.
+    Aes {
+        /// Key and padding.
+        cipher: Cipher,
+        /// Where vectors come from.
+        vectors: Arc<dyn VectorSource>,
+    },
+}
+
+/// A source of initialization vectors, one for each acknowledgement (HS-16) and each message (AES-7).
+///
+/// The core has no randomness of its own. An agent at work needs a source that nobody can predict; with one
+/// that can be, a test knows every byte beforehand.
+pub trait VectorSource: fmt::Debug + Send + Sync {
+    /// A vector that was not given before.
+    ///
+    /// # Errors
+    ///
+    /// [`NoVector`] if none can be had. The connection that asked for it is ended: a vector that is not fresh
+    /// is never sent.
+    fn vector(&self) -> Result<InitializationVector, NoVector>;
+}
+
+/// A [`VectorSource`] gave nothing.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("no random initialization vector can be had: {0}")]
+pub struct NoVector(pub String);
 
 /// The root temporary path of each product (MTA-3).
 #[derive(Clone, Debug, Eq, PartialEq)]
