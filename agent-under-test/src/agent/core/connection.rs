@@ -220,13 +220,14 @@ impl Connection {
             inbox.extend(piece, announced);
         });
         let negotiated = !session.is_negotiating();
-        match (received, &self.phase) {
-            (Err(end), _) => self.finish(end, now),
-            (Ok(has_closed), &Phase::Securing(framing)) if negotiated => {
+        match received {
+            Err(end) => self.finish(end, now),
+            Ok(has_closed) => {
                 self.input_ended |= has_closed;
-                self.begin_messages(framing);
+                if let (Phase::Securing(framing), true) = (&self.phase, negotiated) {
+                    self.begin_messages(*framing);
+                }
             }
-            (Ok(has_closed), _) => self.input_ended |= has_closed,
         }
     }
 
