@@ -6,7 +6,6 @@
 //! * [`settings`]: its configuration file and the options over it.
 //! * [`update_store`]: the files that updates bring.
 //! * [`server`]: the core behind sockets, timers and signals.
-//! * [`vectors`]: the randomness that encryption with AES takes.
 //!
 //! It serves protocol versions 1000 and 2000 in all modes of encryption, and meta messages. It has no product
 //! hosts yet: what needs one is refused the way the protocol says (RTE-2, RTE-8).
@@ -15,4 +14,3 @@ pub mod core;
 pub mod server;
 pub mod settings;
 pub mod update_store;
-pub mod vectors;

@@ -19,8 +19,8 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use iaspec_reference::SystemVectors;
 use iaspec_reference::agent::core::VectorSource;
-use iaspec_reference::agent::vectors::SystemVectors;
 use iaspec_reference::protocol::{
     Cipher, Command as MessageCommand, CommandHeader, Frame, InitializationVector, Key, Padding, SealedFrame,
 };

@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::buffers::{Inbox, Outbox};
-use super::channel::Channel;
 use super::end::End;
-use super::framing::{Framing, Message};
+use super::framing::{Framing, Message, answer};
 use super::negotiation::{Agreement, negotiate};
-use super::policy::{Policy, Product};
+use super::policy::{Policy, Product, RequiredEncryption};
 use super::update::{RefusedUpdate, Update};
+use crate::channel::{Chains, Channel, Inbox, Outbox, TlsSession};
 use crate::protocol::{
-    Acknowledgement, Command, Decode, Encode, GetRootPath, HandshakeV2, OpenSession, PROTOCOL_ID,
+    Acknowledgement, Command, Decode, Encode, Encryption, GetRootPath, HandshakeV2, OpenSession, PROTOCOL_ID,
     ProtocolVersion, SessionId, Writer,
 };
 
@@ -212,16 +211,18 @@ impl Connection {
             Phase::Handshake | Phase::Joining { .. } | Phase::Ending(_) => None,
         };
         let Channel::Tls(session) = channel else {
-            let announced = framing.map_or(0, |framing| announced(channel, framing, inbox, policy));
+            let announced =
+                framing.map_or(0, |framing| framing.announced(channel, inbox.bytes(), policy.max_message));
             return inbox.extend(bytes, announced);
         };
         let received = session.receive(bytes, outbox, |piece| {
-            let announced = framing.map_or(0, |framing| announced(&Channel::Clear, framing, inbox, policy));
+            let announced = framing
+                .map_or(0, |framing| framing.announced(&Channel::Clear, inbox.bytes(), policy.max_message));
             inbox.extend(piece, announced);
         });
         let negotiated = !session.is_negotiating();
         match received {
-            Err(end) => self.finish(end, now),
+            Err(failure) => self.finish(failure.into(), now),
             Ok(has_closed) => {
                 self.input_ended |= has_closed;
                 if let (Phase::Securing(framing), true) = (&self.phase, negotiated) {
@@ -303,7 +304,7 @@ impl Connection {
     }
 
     fn try_acknowledge(&mut self, value: i32) -> Result<(), End> {
-        let (channel, encryption) = Channel::new(&self.policy.encryption)?;
+        let (channel, encryption) = channel(&self.policy.encryption)?;
         let server_version = self.policy.server_version;
         let acknowledgement = Acknowledgement { encryption, value, server_version };
         self.outbox.append(|writer| acknowledgement.encode_into(writer))?;
@@ -319,16 +320,16 @@ impl Connection {
 
     /// Handles a message if it is all there; tells whether it was.
     fn next_message(&mut self, framing: Framing, now: Duration) -> bool {
-        let size = match self.channel.size(framing, self.inbox.bytes(), self.policy.max_message) {
+        let size = match framing.size(&self.channel, self.inbox.bytes(), self.policy.max_message) {
             Ok(Some(size)) if size <= self.inbox.bytes().len() => size,
             Ok(_) => return false,
-            Err(end) => {
-                self.finish(end, now);
+            Err(error) => {
+                self.finish(error.into(), now);
                 return true;
             }
         };
         let frame = self.inbox.take(size);
-        let opened = self.channel.open(framing, frame);
+        let opened = framing.open(&mut self.channel, frame).map_err(End::from);
         let handled = opened.and_then(|message| self.message(message, framing));
         if let Err(end) = handled {
             self.finish(end, now);
@@ -391,7 +392,7 @@ impl Connection {
     }
 
     fn answer(&mut self, command: Command, data: &[u8]) -> Result<(), End> {
-        self.channel.send(command, data, &mut self.outbox)
+        Ok(self.channel.send(answer(command, data), &mut self.outbox)?)
     }
 
     fn finish(&mut self, end: End, now: Duration) {
@@ -407,7 +408,17 @@ impl Connection {
     }
 }
 
-/// Size in bytes of the frame that is on its way, as far as it is known; 0 if not.
-fn announced(channel: &Channel, framing: Framing, inbox: &Inbox, policy: &Policy) -> usize {
-    channel.size(framing, inbox.bytes(), policy.max_message).ok().flatten().unwrap_or(0)
+/// The protection that is required, and how an acknowledgement announces it.
+fn channel(required: &RequiredEncryption) -> Result<(Channel, Encryption), End> {
+    Ok(match required {
+        RequiredEncryption::None => (Channel::Clear, Encryption::None),
+        RequiredEncryption::Ssl(config) => {
+            (Channel::Tls(Box::new(TlsSession::server(config)?)), Encryption::Ssl)
+        }
+        RequiredEncryption::Aes { cipher, vectors } => {
+            let iv = vectors.vector()?;
+            let chains = Chains::new(cipher.clone(), Arc::clone(vectors), iv);
+            (Channel::Aes(chains), Encryption::Aes { iv })
+        }
+    })
 }

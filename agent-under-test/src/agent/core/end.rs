@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::negotiation::Refusal;
-use super::policy::NoVector;
+use crate::channel::{NoVector, SendError, TlsFailure};
 use crate::protocol::{AgentType, Malformed, OpenError, SealError, TooLong, Undecryptable};
 
 /// Why a connection is over.
@@ -55,5 +55,21 @@ impl From<OpenError> for End {
 impl From<TooLong> for End {
     fn from(error: TooLong) -> Self {
         SealError::from(error).into()
+    }
+}
+
+impl From<TlsFailure> for End {
+    fn from(TlsFailure(words): TlsFailure) -> Self {
+        Self::Tls(words)
+    }
+}
+
+impl From<SendError> for End {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Unsendable(error) => error.into(),
+            SendError::NoVector(error) => error.into(),
+            SendError::Tls(failure) => failure.into(),
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! The frames of a connection in either version: in clear or inside TLS (FRM-1 to FRM-3), and encrypted (AES-1).
+//! The frames of a connection in either version (FRM-1 to FRM-3), through its channel.
 
 use bytes::{Bytes, BytesMut};
 
+use crate::channel::Channel;
 use crate::protocol::{
-    AgentFrame, AgentType, Cipher, ClientFrameV1, ClientFrameV2, Command, CommandHeader, Decode, Frame,
-    Header, InitializationVector, Malformed, OpenError, ProtocolVersion, SealedFrame, TargetedHeader,
+    AgentFrame, AgentType, Command, CommandHeader, Header, OpenError, ProtocolVersion, TargetedHeader,
 };
 
 /// How messages are laid out, which the version decides.
@@ -31,59 +31,36 @@ impl Framing {
     }
 
     /// Size in bytes of the frame that `buffered` begins with; `None` while that cannot be told.
-    pub(super) fn size(self, buffered: &[u8], limit: usize) -> Result<Option<usize>, Malformed> {
+    pub(super) fn size(
+        self,
+        channel: &Channel,
+        buffered: &[u8],
+        limit: usize,
+    ) -> Result<Option<usize>, OpenError> {
         match self {
-            Self::V1 => ClientFrameV1::size(buffered, limit),
-            Self::V2 => ClientFrameV2::size(buffered, limit),
+            Self::V1 => channel.size::<TargetedHeader>(buffered, limit),
+            Self::V2 => channel.size::<CommandHeader>(buffered, limit),
         }
     }
 
-    /// The same for an encrypted frame; the limit is for its encrypted part.
-    pub(super) fn sealed_size(self, buffered: &[u8], limit: usize) -> Result<Option<usize>, OpenError> {
+    /// Size in bytes of the frame that is on its way, as far as it is known; 0 if not.
+    pub(super) fn announced(self, channel: &Channel, buffered: &[u8], limit: usize) -> usize {
         match self {
-            Self::V1 => SealedFrame::<TargetedHeader>::size(buffered, limit),
-            Self::V2 => SealedFrame::<CommandHeader>::size(buffered, limit),
+            Self::V1 => channel.announced::<TargetedHeader>(buffered, limit),
+            Self::V2 => channel.announced::<CommandHeader>(buffered, limit),
         }
     }
 
     /// Takes a whole frame apart.
-    pub(super) fn open(self, frame: &Bytes) -> Result<Message, Malformed> {
+    pub(super) fn open(self, channel: &mut Channel, frame: BytesMut) -> Result<Message, OpenError> {
         match self {
-            Self::V1 => ClientFrameV1::decode(frame).map(|(opened, _)| in_clear(frame, &opened)),
-            Self::V2 => ClientFrameV2::decode(frame).map(|(opened, _)| in_clear(frame, &opened)),
-        }
-    }
-
-    /// Decrypts a whole frame where it lies, and tells the vector of the next one.
-    pub(super) fn open_sealed(
-        self,
-        frame: BytesMut,
-        cipher: &Cipher,
-        iv: &InitializationVector,
-    ) -> Result<(Message, InitializationVector), OpenError> {
-        match self {
-            Self::V1 => open_sealed::<TargetedHeader>(frame, cipher, iv),
-            Self::V2 => open_sealed::<CommandHeader>(frame, cipher, iv),
+            Self::V1 => channel.open::<TargetedHeader>(frame).map(message),
+            Self::V2 => channel.open::<CommandHeader>(frame).map(message),
         }
     }
 }
 
-fn in_clear<H: Header>(frame: &Bytes, opened: &Frame<'_, H>) -> Message {
-    message(opened.header, frame.slice_ref(&opened.data))
-}
-
-fn open_sealed<H: Header>(
-    mut frame: BytesMut,
-    cipher: &Cipher,
-    iv: &InitializationVector,
-) -> Result<(Message, InitializationVector), OpenError> {
-    let (SealedFrame { next_iv, frame: opened }, _) = SealedFrame::<H>::open(&mut frame, cipher, iv)?;
-    let (header, length) = (opened.header, opened.data.len());
-    let start = SealedFrame::<H>::DATA_OFFSET;
-    Ok((message(header, frame.freeze().slice(start..start + length)), next_iv))
-}
-
-fn message<H: Header>(header: H, data: Bytes) -> Message {
+fn message<H: Header>((header, data): (H, Bytes)) -> Message {
     Message { target: header.target().unwrap_or(AgentType::META), command: header.command(), data }
 }
 

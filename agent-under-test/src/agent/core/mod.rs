@@ -30,8 +30,6 @@
 //! ```
 
 mod admission;
-mod buffers;
-mod channel;
 mod connection;
 mod end;
 mod file_name;
@@ -39,16 +37,14 @@ mod framing;
 mod negotiation;
 mod policy;
 mod sessions;
-mod tls;
 mod update;
 
+pub use crate::channel::{NoVector, VectorSource};
 pub use admission::{Admission, AllowedAddresses};
 pub use connection::{Connection, Request};
 pub use end::End;
 pub use file_name::{FileName, UnsuitableName};
 pub use negotiation::{Agreement, Refusal, negotiate};
-pub use policy::{
-    NoVector, Policy, Product, RequiredEncryption, RootPaths, UnsupportedVersion, VectorSource, Versions,
-};
+pub use policy::{Policy, Product, RequiredEncryption, RootPaths, UnsupportedVersion, Versions};
 pub use sessions::Sessions;
 pub use update::{FileKind, MAX_FILES, NewFile, RefusedUpdate, Update};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::protocol::{AgentType, Cipher, InitializationVector, ProtocolVersion, ServerVersion};
+use crate::channel::VectorSource;
+use crate::protocol::{AgentType, Cipher, ProtocolVersion, ServerVersion};
 
 /// The settings that every connection of an agent shares.
 #[derive(Clone, Debug)]
@@ -42,25 +43,6 @@ pub enum RequiredEncryption {
         vectors: Arc<dyn VectorSource>,
     },
 }
-
-/// A source of initialization vectors, one for each acknowledgement (HS-16) and each message (AES-7).
-///
-/// The core has no randomness of its own. An agent at work needs a source that nobody can predict; with one
-/// that can be, a test knows every byte beforehand.
-pub trait VectorSource: fmt::Debug + Send + Sync {
-    /// A vector that was not given before.
-    ///
-    /// # Errors
-    ///
-    /// [`NoVector`] if none can be had. The connection that asked for it is ended: a vector that is not fresh
-    /// is never sent.
-    fn vector(&self) -> Result<InitializationVector, NoVector>;
-}
-
-/// A [`VectorSource`] gave nothing.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("no random initialization vector can be had: {0}")]
-pub struct NoVector(pub String);
 
 /// The root temporary path of each product (MTA-3).
 #[derive(Clone, Debug, Eq, PartialEq)]

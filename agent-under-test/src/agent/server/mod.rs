@@ -5,7 +5,6 @@
 
 mod connection;
 mod listener;
-mod log;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,10 +21,9 @@ use tokio::time::Instant;
 use super::core::{Policy, Sessions, Update};
 use super::settings::Settings;
 use super::update_store::{Disk, StoreError, UpdateStore};
+use crate::log::Log;
 use crate::protocol::SessionId;
 use listener::Listener;
-
-pub use log::{Log, LogWriter};
 
 /// How long the end of the agent waits for an update that is being made. Whatever becomes of it, it is whole
 /// or not there.

@@ -27,7 +27,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::core::{AllowedAddresses, Policy, RequiredEncryption, RootPaths, Versions};
-use super::vectors::SystemVectors;
+use crate::channel::SystemVectors;
+pub use crate::protocol::ServerVersionForm;
 use crate::protocol::{AesFailure, Cipher, Key, Padding, ServerVersion};
 
 pub use certificate::CertificateError;
@@ -136,16 +137,6 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Server").field("host", &self.host).finish_non_exhaustive()
     }
-}
-
-/// The two forms of the server version (HS-9).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ServerVersionForm {
-    /// One int32, the major version.
-    #[default]
-    Int32,
-    /// Four int32.
-    Int32x4,
 }
 
 macro_rules! first_of {

@@ -1,10 +1,31 @@
-//! Initialization vectors for an agent at work.
+//! Where initialization vectors come from.
+
+use std::fmt;
 
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
+use thiserror::Error;
 
-use super::core::{NoVector, VectorSource};
 use crate::protocol::InitializationVector;
+
+/// A source of initialization vectors, one for each acknowledgement (HS-16) and each message (AES-7).
+///
+/// The cores have no randomness of their own. An agent or a client at work needs a source that nobody can
+/// predict; with one that can be, a test knows every byte beforehand.
+pub trait VectorSource: fmt::Debug + Send + Sync {
+    /// A vector that was not given before.
+    ///
+    /// # Errors
+    ///
+    /// [`NoVector`] if none can be had. The connection that asked for it is ended: a vector that is not fresh
+    /// is never sent.
+    fn vector(&self) -> Result<InitializationVector, NoVector>;
+}
+
+/// A [`VectorSource`] gave nothing.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("no random initialization vector can be had: {0}")]
+pub struct NoVector(pub String);
 
 /// The operating system's random numbers, which nobody can predict (HS-16, AES-7).
 #[derive(Clone, Copy, Debug)]

@@ -12,20 +12,20 @@ const KEPT: usize = 4 << 10;
 
 /// Bytes in the order they came, taken off at the front.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Inbox {
     /// What is there.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
     /// Appends bytes. The memory grows as they come: to no more than twice what is there, and not beyond
     /// `announced` bytes unless so many have come (FRM-6).
-    pub(super) fn extend(&mut self, bytes: &[u8], announced: usize) {
+    pub(crate) fn extend(&mut self, bytes: &[u8], announced: usize) {
         self.bytes.drain(..self.start);
         self.start = 0;
         let needed = self.bytes.len() + bytes.len();
@@ -37,7 +37,7 @@ impl Inbox {
     }
 
     /// Takes off the first `length` bytes, which must be there.
-    pub(super) fn take(&mut self, length: usize) -> BytesMut {
+    pub(crate) fn take(&mut self, length: usize) -> BytesMut {
         if length < LARGE {
             let taken = BytesMut::from(&self.bytes()[..length]);
             self.start += length;
@@ -54,7 +54,7 @@ impl Inbox {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         empty(&mut self.bytes);
         self.start = 0;
     }
@@ -62,19 +62,19 @@ impl Inbox {
 
 /// Bytes to be sent, in order.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
 }
 
 impl Outbox {
     /// What is still to be sent.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
 
     /// Appends what `write` writes; nothing if it fails.
-    pub(super) fn append<E>(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn append<E>(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<(), E> {
         let bytes = std::mem::take(self.tail());
         let before = bytes.len();
         let mut writer = Writer::onto(bytes);
@@ -87,14 +87,14 @@ impl Outbox {
     }
 
     /// Where bytes can be appended to those that are still to be sent.
-    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         self.bytes.drain(..self.sent);
         self.sent = 0;
         &mut self.bytes
     }
 
     /// The first `count` bytes were sent.
-    pub(super) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize) {
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.bytes().is_empty() {
             empty(&mut self.bytes);
