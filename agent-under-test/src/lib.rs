@@ -12,7 +12,9 @@
 
 pub mod agent;
 mod channel;
+pub mod client;
 pub mod codec_driver;
+mod files;
 mod line_protocol;
 mod log;
 mod parting;

@@ -35,7 +35,7 @@ pub(crate) trait ToJson {
 }
 
 /// Deserializes JSON of a kind that serde knows.
-fn parse<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Usage> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Usage> {
     serde_json::from_str(json.get()).map_err(|error| Usage::new(error.to_string()))
 }
 
@@ -119,6 +119,12 @@ macro_rules! number {
 }
 
 number!(i8 u8 u16 i32);
+
+impl FromJson<'_> for bool {
+    fn from_json(json: &RawValue) -> Result<Self, Usage> {
+        parse(json)
+    }
+}
 
 macro_rules! domain_number {
     ($($type:ident)+) => {$(

@@ -6,7 +6,7 @@ mod lines;
 mod usage;
 
 pub(crate) use answers::{failure, success, usable_id};
-pub(crate) use json::{Decimal, FromJson, Hex, Members, ToJson, bytes_from_hex, text_from_json};
+pub(crate) use json::{Decimal, FromJson, Hex, Members, ToJson, bytes_from_hex, parse, text_from_json};
 pub(crate) use lines::{Input, each_line};
 pub(crate) use usage::{Usage, shortened};
 

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
 use super::Stated;
-use super::files;
+use crate::files;
 
 /// A file that no certificate or no key can be had from.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

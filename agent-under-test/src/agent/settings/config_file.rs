@@ -8,8 +8,8 @@ use std::path::Path;
 use roxmltree::{Document, Node};
 use thiserror::Error;
 
-use super::{Choices, Connections, Server, Stated};
-use super::{files, values};
+use super::{Choices, Connections, Server, Stated, values};
+use crate::files;
 
 /// What is wrong with a configuration file.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

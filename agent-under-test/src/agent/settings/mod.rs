@@ -16,7 +16,6 @@
 
 mod certificate;
 mod config_file;
-mod files;
 pub mod values;
 
 use std::net::IpAddr;

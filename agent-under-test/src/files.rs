@@ -14,7 +14,7 @@ const MAX_SIZE: u64 = 1 << 20;
 /// # Errors
 ///
 /// It cannot be read, or is larger than 1 MiB.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_SIZE {
