@@ -55,7 +55,7 @@ impl TlsSession {
     }
 
     /// Takes bytes from the peer, and hands over in pieces what they say. Tells whether the peer has said that
-    /// it sends nothing more (close_notify).
+    /// it sends nothing more (close_notify). What came before something wrong is handed over, too.
     pub(crate) fn receive(
         &mut self,
         mut input: &[u8],
@@ -67,14 +67,13 @@ impl TlsSession {
             let processed = self.0.process_new_packets();
             // Also when something is wrong: an alert says so.
             self.flush(outbox);
-            let state = processed.map_err(TlsFailure::new)?;
             let mut reader = self.0.reader();
             while let Ok(piece @ [_, ..]) = reader.fill_buf() {
                 hand_over(piece);
                 let length = piece.len();
                 reader.consume(length);
             }
-            if state.peer_has_closed() {
+            if processed.map_err(TlsFailure::new)?.peer_has_closed() {
                 return Ok(true);
             }
         }

@@ -154,6 +154,22 @@ fn what_came_before_the_end_of_tls_can_be_received() {
     assert_eq!((outcomes[1].0, failure.kind), (second, Kind::Closed));
 }
 
+/// A good message and, in the same piece, a record that is none of TLS.
+#[test]
+fn what_came_before_damage_can_be_received() {
+    let mut pair = Pair::new("localhost", &TLS13);
+    pair.talk(usize::MAX);
+    pair.client.outcomes();
+    pair.agent.writer().write_all(&bytes(UNSOLICITED)).unwrap();
+    let mut flight = Vec::new();
+    pair.agent.write_tls(&mut flight).unwrap();
+    flight.extend(bytes("ff 0303 0001 00"));
+    pair.client.hears_bytes(&flight, NOW);
+    assert_eq!(pair.client.connection.failure().map(|failure| failure.kind), Some(Kind::Tls));
+    let received = pair.client.asks(Operation::Receive);
+    assert_eq!(pair.client.outcomes(), [(received, message(200, "aabb"))]);
+}
+
 #[test]
 fn a_bad_length_ends_tls_with_a_word() {
     let mut pair = Pair::new("localhost", &TLS12);
