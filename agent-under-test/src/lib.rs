@@ -4,11 +4,20 @@
 //!
 //! * [`protocol`]: the core. Bytes in, typed values out, and back; no sockets, files, clocks or threads.
 //! * [`agent`]: an agent, its core without input and output too.
+//! * [`client`]: a client likewise, behind the JSON line protocol that a client subject speaks.
 //! * [`codec_driver`]: the core behind the JSON line protocol that a codec subject speaks.
 //!
 //! The core is written apart from the vectors and from the harness, so that the three can contradict each
 //! other. Clause identifiers such as `DAT-2` are those of the protocol description that the project tests.
 
 pub mod agent;
+mod channel;
+pub mod client;
 pub mod codec_driver;
+mod files;
+mod line_protocol;
+mod log;
+mod parting;
 pub mod protocol;
+
+pub use channel::SystemVectors;

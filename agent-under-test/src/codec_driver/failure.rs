@@ -1,50 +1,11 @@
 //! What a request can fail with, and the answer that says so.
 
-use std::fmt;
-
 use serde_json::json;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::protocol::{Malformed, OpenError, TooLong, Undecryptable};
-
-/// The longest message in characters. Some quote what came from outside, and that may be a whole line.
-const MAX_MESSAGE: usize = 300;
-
-fn shortened(mut message: String) -> String {
-    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
-        message.truncate(end);
-        message.push('…');
-    }
-    message
-}
-
-/// A request that makes no sense, with the path of the member to blame: `value.assemblies[0].name: …`.
-#[derive(Debug, Error)]
-pub(super) struct Usage {
-    path: String,
-    message: String,
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if self.path.is_empty() { "" } else { ": " };
-        write!(formatter, "{}{separator}{}", self.path, self.message)
-    }
-}
-
-impl Usage {
-    /// A complaint about the whole of what was read.
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: shortened(message.into()) }
-    }
-
-    /// The same complaint, seen from what holds `part`: a member's name, or an item's `[index]`.
-    pub(super) fn within(self, part: &str) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        Self { path: format!("{part}{separator}{}", self.path), message: self.message }
-    }
-}
+use crate::line_protocol::{Usage, failure, shortened};
+use crate::protocol::{AesFailure, Malformed, OpenError, SealError, TooLong, Undecryptable};
 
 /// Why a request was not done.
 #[derive(Debug, Error)]
@@ -61,6 +22,9 @@ pub(super) enum Failure {
     /// The bytes do not decrypt.
     #[error(transparent)]
     Crypto(#[from] Undecryptable),
+    /// AES does not work.
+    #[error(transparent)]
+    Aes(#[from] AesFailure),
 }
 
 impl From<OpenError> for Failure {
@@ -68,6 +32,15 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Malformed(malformed) => Self::Malformed(malformed),
             OpenError::Undecryptable(undecryptable) => Self::Crypto(undecryptable),
+        }
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::TooLong(error) => error.into(),
+            SealError::Aes(failure) => Self::Aes(failure),
         }
     }
 }
@@ -93,9 +66,8 @@ impl Failure {
             Self::Malformed(malformed) => {
                 json!({"kind": "malformed", "message": message, "offset": malformed.offset})
             }
-            Self::Crypto(_) => json!({"kind": "crypto", "message": message}),
+            Self::Crypto(_) | Self::Aes(_) => json!({"kind": "crypto", "message": message}),
         };
-        let id = id.map_or("null", RawValue::get);
-        format!(r#"{{"id":{id},"error":{error}}}"#)
+        failure(id, &error)
     }
 }

@@ -25,21 +25,18 @@
 //! | `unsupported` | an `op` or `type` that there is none of |
 
 mod failure;
-mod json;
-mod lines;
 mod request;
 mod shapes;
 
-use std::io::{self, BufRead, BufWriter, ErrorKind, Write};
-use std::str;
+use std::io::{self, BufRead, BufWriter, Write};
 
-use failure::{Failure, Usage};
-use lines::{Line, LineBuffer};
+use crate::line_protocol::{self, Input, each_line};
+use failure::Failure;
 
 pub use request::answer;
 
 /// The longest line, in bytes without its line feed: 16 MiB, for requests and answers alike.
-pub const MAX_LINE: usize = 16 * 1024 * 1024;
+pub const MAX_LINE: usize = line_protocol::MAX_LINE;
 
 /// Answers every line of `input` until it ends; a last line without line feed counts.
 ///
@@ -50,45 +47,15 @@ pub const MAX_LINE: usize = 16 * 1024 * 1024;
 /// # Errors
 ///
 /// Whatever reading `input` or writing `output` fails with.
-pub fn run(mut input: impl BufRead, output: impl Write) -> io::Result<()> {
+pub fn run(input: impl BufRead, output: impl Write) -> io::Result<()> {
     let mut output = BufWriter::with_capacity(64 * 1024, output);
-    let mut pending = LineBuffer::default();
-    loop {
-        output.flush()?;
-        let chunk = match input.fill_buf() {
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if chunk.is_empty() {
-            break;
+    each_line(input, |input| match input {
+        Input::Pause => output.flush(),
+        Input::Line(line) => {
+            let answer = line.map_or_else(|usage| Failure::from(usage).answer(None), answer);
+            output.write_all(answer.as_bytes())?;
+            output.write_all(b"\n")
         }
-        let mut unread = chunk;
-        while let Some((line, after)) = pending.complete(unread) {
-            write_answer(&mut output, line)?;
-            unread = after;
-            pending.clear();
-        }
-        pending.extend(unread);
-        let consumed = chunk.len();
-        input.consume(consumed);
-    }
-    if let Some(line) = pending.last() {
-        write_answer(&mut output, line)?;
-    }
+    })?;
     output.flush()
-}
-
-fn write_answer(output: &mut impl Write, line: Line<'_>) -> io::Result<()> {
-    let answer = match line {
-        Line::Bytes(bytes) => match str::from_utf8(bytes) {
-            Ok(line) => answer(line),
-            Err(_) => Failure::from(Usage::new("the line is not valid UTF-8")).answer(None),
-        },
-        Line::Overlong => {
-            Failure::from(Usage::new(format!("the line is longer than {MAX_LINE} bytes"))).answer(None)
-        }
-    };
-    output.write_all(answer.as_bytes())?;
-    output.write_all(b"\n")
 }

@@ -6,14 +6,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::MAX_LINE;
-use super::failure::{Failure, Usage};
-use super::json::{FromJson, Hex, Members, ToJson, bytes_from_hex, text_from_json};
+use super::failure::Failure;
 use super::shapes::HeaderMembers;
+use crate::line_protocol::{FromJson, Hex, Members, ToJson, bytes_from_hex, success, usable_id};
 use crate::protocol::{
     Acknowledgement, AgentFrame, Cipher, ClientFrameV1, ClientFrameV2, CommandHeader, Decode, Encode,
-    GetRootPath, HandshakeV1, HandshakeV2, InitializationVector, OpenSession, Padding, SealedFrame,
-    TargetedHeader, Ticks, UpdateAgent, UpdateFile,
+    GetRootPath, HandshakeV1, HandshakeV2, InitializationVector, OpenSession, SealedFrame, TargetedHeader,
+    Ticks, UpdateAgent, UpdateFile,
 };
 
 /// Answers one request line; neither has a line feed.
@@ -54,21 +53,6 @@ pub fn answer(line: &str) -> String {
     respond(id, &request).unwrap_or_else(|failure| failure.answer(Some(id)))
 }
 
-/// The longest id in digits; it comes back in every answer, which has to fit a line as well.
-const MAX_ID: usize = 1000;
-
-/// The request's id: any number, which the answer repeats as it was written.
-fn usable_id<'a>(request: &Members<'a>) -> Result<&'a RawValue, Usage> {
-    let id = request.raw("id")?;
-    if !id.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return Err(Usage::new("is not a number").within("id"));
-    }
-    if id.get().len() > MAX_ID {
-        return Err(Usage::new(format!("is longer than {MAX_ID} digits")).within("id"));
-    }
-    Ok(id)
-}
-
 fn respond(id: &RawValue, request: &Members<'_>) -> Result<String, Failure> {
     let operation: Cow<'_, str> = request.member("op")?;
     if !matches!(operation.as_ref(), "encode" | "decode") {
@@ -78,7 +62,7 @@ fn respond(id: &RawValue, request: &Members<'_>) -> Result<String, Failure> {
     let kind = Type::named(&name).ok_or_else(|| Failure::unsupported("type", &name))?;
     if operation == "encode" {
         let bytes = encode(kind, request)?;
-        success(id, Encoded { hex: Hex(&bytes) })
+        Ok(success(id, Encoded { hex: Hex(&bytes) })?)
     } else {
         decode(id, kind, request)
     }
@@ -176,7 +160,7 @@ fn seal<H: HeaderMembers>(request: &Members<'_>) -> Result<Vec<u8>, Failure> {
 }
 
 fn decode(id: &RawValue, kind: Type, request: &Members<'_>) -> Result<String, Failure> {
-    let bytes = &bytes_from_hex(request.raw("hex")?).map_err(|usage| usage.within("hex"))?;
+    let bytes = &mut bytes_from_hex(request.raw("hex")?).map_err(|usage| usage.within("hex"))?;
     match kind {
         Type::Int8 => decode_as::<i8>(id, bytes),
         Type::Byte => decode_as::<u8>(id, bytes),
@@ -203,37 +187,21 @@ fn decode(id: &RawValue, kind: Type, request: &Members<'_>) -> Result<String, Fa
 
 fn decode_as<'a, T: Decode<'a> + ToJson>(id: &RawValue, bytes: &'a [u8]) -> Result<String, Failure> {
     let (value, rest) = T::decode(bytes)?;
-    success(id, Decoded { value: value.to_json(), rest })
+    Ok(success(id, Decoded { value: value.to_json(), rest })?)
 }
 
-fn open<H: HeaderMembers>(id: &RawValue, bytes: &[u8], request: &Members<'_>) -> Result<String, Failure> {
+fn open<H: HeaderMembers>(id: &RawValue, bytes: &mut [u8], request: &Members<'_>) -> Result<String, Failure> {
     let (cipher, iv) = encryption(request)?;
     let (message, rest) = SealedFrame::<H>::open(bytes, &cipher, &iv)?;
-    success(id, Decoded { value: message.to_json(), rest })
+    Ok(success(id, Decoded { value: message.to_json(), rest })?)
 }
 
 /// The settings that a request on an encrypted frame carries beside its type.
-fn encryption(request: &Members<'_>) -> Result<(Cipher, InitializationVector), Usage> {
+fn encryption(request: &Members<'_>) -> Result<(Cipher, InitializationVector), Failure> {
     let key = request.member("key")?;
     let iv = request.member("iv")?;
     let padding = request.optional("padding")?.unwrap_or_default();
-    Ok((Cipher { key, padding }, iv))
-}
-
-impl FromJson<'_> for Padding {
-    fn from_json(json: &RawValue) -> Result<Self, Usage> {
-        match text_from_json(json)?.as_ref() {
-            "pkcs7" => Ok(Self::Pkcs7),
-            "zeros" => Ok(Self::Zeros),
-            unknown => Err(Usage::new(format!("unknown padding {unknown:?}"))),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Success<'a, T> {
-    id: &'a RawValue,
-    ok: T,
+    Ok((Cipher::new(key, padding)?, iv))
 }
 
 #[derive(Serialize)]
@@ -245,13 +213,4 @@ struct Encoded<'a> {
 struct Decoded<T> {
     value: T,
     rest: usize,
-}
-
-/// The answer to a request that was done, unless it would be longer than a line may be.
-fn success(id: &RawValue, ok: impl Serialize) -> Result<String, Failure> {
-    let answer = serde_json::to_string(&Success { id, ok }).map_err(|error| Usage::new(error.to_string()))?;
-    if answer.len() > MAX_LINE {
-        return Err(Usage::new(format!("the answer would be longer than {MAX_LINE} bytes")).into());
-    }
-    Ok(answer)
 }

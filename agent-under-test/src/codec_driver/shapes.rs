@@ -3,8 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::failure::Usage;
-use super::json::{Decimal, FromJson, Hex, Members, ToJson};
+use crate::line_protocol::{Decimal, FromJson, Hex, Members, ToJson, Usage};
 use crate::protocol::{
     Acknowledgement, CommandHeader, Encryption, Frame, GetRootPath, HandshakeV1, HandshakeV2, Header,
     InitializationVector, OpenSession, SealedFrame, ServerVersion, TargetedHeader, UpdateAgent, UpdateFile,
@@ -105,17 +104,6 @@ struct UpdateFileJson<'a> {
     name: &'a str,
     modified_ticks: Decimal,
     contents: Hex<'a>,
-}
-
-impl<'a> FromJson<'a> for UpdateFile<'a> {
-    fn from_json(json: &'a RawValue) -> Result<Self, Usage> {
-        let members = Members::from_json(json)?;
-        Ok(Self {
-            name: members.member("name")?,
-            modified: members.member("modified_ticks")?,
-            contents: members.member("contents")?,
-        })
-    }
 }
 
 fn update_file_json<'a>(file: &'a UpdateFile<'_>) -> UpdateFileJson<'a> {

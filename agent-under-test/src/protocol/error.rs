@@ -112,6 +112,22 @@ pub enum OpenError {
     Undecryptable(#[from] Undecryptable),
 }
 
+/// The AES library refused work that it has no reason to refuse.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the AES library failed")]
+pub struct AesFailure;
+
+/// Why a message could not be encrypted.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum SealError {
+    /// The encrypted part does not fit its length field.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The library does not work.
+    #[error(transparent)]
+    Aes(#[from] AesFailure),
+}
+
 /// A value whose length does not fit the field that announces it.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("{field}: a length of {length} does not fit its field")]

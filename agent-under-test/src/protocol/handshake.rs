@@ -120,6 +120,26 @@ pub enum ServerVersion {
     Parts([i32; 4]),
 }
 
+/// The two forms of the server version (HS-9), which nothing on the wire tells apart.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ServerVersionForm {
+    /// One int32, the major version.
+    #[default]
+    Int32,
+    /// Four int32.
+    Int32x4,
+}
+
+impl ServerVersionForm {
+    /// Bytes that it takes.
+    const fn size(self) -> usize {
+        match self {
+            Self::Int32 => 4,
+            Self::Int32x4 => 16,
+        }
+    }
+}
+
 impl fmt::Display for ServerVersion {
     /// Four numbers with dots between; a single one is the major version.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,6 +174,32 @@ pub struct Acknowledgement {
     pub value: i32,
     /// The agent's version.
     pub server_version: ServerVersion,
+}
+
+impl Acknowledgement {
+    /// Size in bytes of the acknowledgement that `buffered` begins with, if its server version has this form;
+    /// `None` while its first byte is not there.
+    ///
+    /// ```
+    /// use iaspec_reference::protocol::{Acknowledgement, ServerVersionForm};
+    ///
+    /// assert_eq!(Acknowledgement::size(&[0], ServerVersionForm::Int32)?, Some(1 + 4 + 4));
+    /// assert_eq!(Acknowledgement::size(&[2], ServerVersionForm::Int32x4)?, Some(1 + 16 + 4 + 16));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the encryption mode is unknown.
+    pub fn size(buffered: &[u8], form: ServerVersionForm) -> Result<Option<usize>, Malformed> {
+        let Some(&[mode]) = buffered.first_chunk() else { return Ok(None) };
+        let iv = match i8::from_le_bytes([mode]) {
+            0 | 1 => 0,
+            2 => InitializationVector::SIZE,
+            unknown => return Err(Malformed::new("encryption", 0, Reason::UnknownEncryption(unknown))),
+        };
+        Ok(Some(1 + iv + 4 + form.size()))
+    }
 }
 
 impl Encode for Acknowledgement {

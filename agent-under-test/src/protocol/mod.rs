@@ -29,9 +29,11 @@ mod types;
 mod wire;
 
 pub use cipher::{Cipher, InitializationVector, Key, Padding, UnsuitableKey};
-pub use error::{Malformed, OpenError, Reason, TooLong, Undecryptable};
+pub use error::{AesFailure, Malformed, OpenError, Reason, SealError, TooLong, Undecryptable};
 pub use frame::{AgentFrame, ClientFrameV1, ClientFrameV2, CommandHeader, Frame, Header, TargetedHeader};
-pub use handshake::{Acknowledgement, Encryption, HandshakeV1, HandshakeV2, PROTOCOL_ID, ServerVersion};
+pub use handshake::{
+    Acknowledgement, Encryption, HandshakeV1, HandshakeV2, PROTOCOL_ID, ServerVersion, ServerVersionForm,
+};
 pub use meta::{GetRootPath, OpenSession, UpdateAgent, UpdateFile};
 pub use sealed::SealedFrame;
 pub use types::{AgentType, Command, ProtocolVersion, SessionId, Ticks, TicksOutOfRange};

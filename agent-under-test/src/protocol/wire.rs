@@ -270,6 +270,26 @@ impl Writer {
         Self::default()
     }
 
+    /// A writer that appends to bytes that are there.
+    pub(crate) fn onto(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// Makes room for so many more bytes at once.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.bytes.reserve(count);
+    }
+
+    /// What is written so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, for a cipher that works in place.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// What was written.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {

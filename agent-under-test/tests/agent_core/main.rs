@@ -8,7 +8,9 @@
     reason = "in a test, a panic is the verdict"
 )]
 
+mod aes;
 mod conversations;
 mod properties;
 mod support;
 mod time;
+mod tls;

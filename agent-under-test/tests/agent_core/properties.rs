@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use iaspec_reference::agent::core::{Admission, End, Sessions, Update, Versions};
+use iaspec_reference::agent::core::{Admission, Sessions, Versions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -74,30 +74,6 @@ fn model(messages: &[Message], v1: bool) -> (Vec<u8>, Vec<u8>, usize, bool) {
     (sent, answers, updates, ended)
 }
 
-/// A stream cut into pieces, empty ones left out.
-fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-    places.extend([0, stream.len()]);
-    places.sort_unstable();
-    places.dedup();
-    places.windows(2).map(|place| &stream[place[0]..place[1]]).collect()
-}
-
-fn cuts() -> impl Strategy<Value = Vec<Index>> {
-    proptest::collection::vec(any::<Index>(), 0..12)
-}
-
-/// Everything that shows of a connection once all was sent and its input ended.
-fn outcome(versions: Versions, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Update>, Option<End>) {
-    let mut client = Client::new(versions, Duration::ZERO);
-    let mut sessions = Sessions::default();
-    for piece in pieces {
-        client.send(piece, &mut sessions, Duration::ZERO);
-    }
-    client.end_input(&mut sessions, Duration::ZERO);
-    (client.received, client.updates, client.connection.end().cloned())
-}
-
 /// The 24 bytes most of the time, else something near them.
 fn handshake() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -121,9 +97,9 @@ proptest! {
         v1 in any::<bool>(),
     ) {
         let stream = [handshake, model(&messages, v1).0, noise].concat();
-        let whole = outcome(Versions::BOTH, &[&stream]);
-        prop_assert_eq!(&outcome(Versions::BOTH, &pieces(&stream, &cuts)), &whole);
-        prop_assert_eq!(&outcome(Versions::BOTH, &stream.chunks(1).collect::<Vec<_>>()), &whole);
+        let whole = outcome(policy(Versions::BOTH), &[&stream]);
+        prop_assert_eq!(&outcome(policy(Versions::BOTH), &pieces(&stream, &cuts)), &whole);
+        prop_assert_eq!(&outcome(policy(Versions::BOTH), &stream.chunks(1).collect::<Vec<_>>()), &whole);
     }
 
     #[test]
@@ -154,7 +130,7 @@ proptest! {
         cuts in cuts(),
     ) {
         let stream = [bytes(offer), noise].concat();
-        let (received, ..) = outcome(Versions::BOTH, &pieces(&stream, &cuts));
+        let (received, ..) = outcome(policy(Versions::BOTH), &pieces(&stream, &cuts));
         prop_assert!(received.len() >= 9);
     }
 
@@ -188,7 +164,7 @@ proptest! {
         }
         for ((client, _), (stream, _)) in clients.iter_mut().zip(&streams) {
             client.end_input(&mut sessions, Duration::ZERO);
-            let alone = outcome(Versions::BOTH, &[stream]);
+            let alone = outcome(policy(Versions::BOTH), &[stream]);
             prop_assert_eq!((&client.received, &client.updates, client.end()), (&alone.0, &alone.1, alone.2.as_ref()));
         }
     }

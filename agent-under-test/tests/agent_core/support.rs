@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iaspec_reference::agent::core::{
-    Connection, End, Policy, RefusedUpdate, Request, RootPaths, Sessions, Update, Versions,
+    Connection, End, Policy, RefusedUpdate, Request, RequiredEncryption, RootPaths, Sessions, Update,
+    Versions,
 };
 use iaspec_reference::protocol::ServerVersion;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const LIMIT: usize = 1000;
@@ -35,9 +38,14 @@ pub(crate) fn bytes(hex: &str) -> Vec<u8> {
 }
 
 pub(crate) fn policy(versions: Versions) -> Arc<Policy> {
+    encrypted(versions, RequiredEncryption::None)
+}
+
+pub(crate) fn encrypted(versions: Versions, encryption: RequiredEncryption) -> Arc<Policy> {
     Arc::new(Policy {
         versions,
         server_version: ServerVersion::Number(51),
+        encryption,
         handshake_timeout: TIMEOUT,
         max_message: LIMIT,
         roots: RootPaths { otter: "/o".into(), buildmaster: "/b".into(), hedgehog: "/h".into() },
@@ -54,7 +62,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(versions: Versions, now: Duration) -> Self {
-        let connection = Connection::new(policy(versions), now);
+        Self::of(policy(versions), now)
+    }
+
+    pub(crate) fn of(policy: Arc<Policy>, now: Duration) -> Self {
+        let connection = Connection::new(policy, now);
         Self { connection, received: Vec::new(), updates: Vec::new(), refused: Vec::new() }
     }
 
@@ -95,7 +107,36 @@ impl Client {
 
 /// All of it in one piece to an agent of these versions.
 pub(crate) fn converse(versions: Versions, hex: &str) -> Client {
-    let mut client = Client::new(versions, Duration::ZERO);
+    converse_with(policy(versions), hex)
+}
+
+/// The same to an agent of any policy.
+pub(crate) fn converse_with(policy: Arc<Policy>, hex: &str) -> Client {
+    let mut client = Client::of(policy, Duration::ZERO);
     client.send(&bytes(hex), &mut Sessions::default(), Duration::ZERO);
     client
+}
+
+/// A stream cut into pieces, empty ones left out.
+pub(crate) fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    places.extend([0, stream.len()]);
+    places.sort_unstable();
+    places.dedup();
+    places.windows(2).map(|place| &stream[place[0]..place[1]]).collect()
+}
+
+pub(crate) fn cuts() -> impl Strategy<Value = Vec<Index>> {
+    proptest::collection::vec(any::<Index>(), 0..12)
+}
+
+/// Everything that shows of a connection once all was sent and its input ended.
+pub(crate) fn outcome(policy: Arc<Policy>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Update>, Option<End>) {
+    let mut client = Client::of(policy, Duration::ZERO);
+    let mut sessions = Sessions::default();
+    for piece in pieces {
+        client.send(piece, &mut sessions, Duration::ZERO);
+    }
+    client.end_input(&mut sessions, Duration::ZERO);
+    (client.received, client.updates, client.connection.end().cloned())
 }

@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// The reference codec: answers the line protocol on standard input and output
     #[command(after_long_help = CODEC_HELP)]
     Codec,
+    /// The reference client: talks to agents as lines on standard input say
+    #[command(after_long_help = CLIENT_HELP)]
+    Client,
     /// The reference agent: serves protocol versions 1000 and 2000 over TCP
     #[command(after_long_help = agent::HELP, allow_negative_numbers = true)]
     Agent(Box<agent::AgentArguments>),
@@ -135,6 +138,21 @@ const EXPLAIN_HELP: &str = "\
 Examples:
   iaspec explain            every clause with its number of cases
   iaspec explain DAT-2      its text, its sources and the cases that cite it";
+
+const CLIENT_HELP: &str = "\
+Requests are lines of JSON: connect, send, receive, get_root_path, update_agent, open_session, close.
+Each is answered by a line, in any order. The first connection has number 1, the next 2; what is
+given before one is made waits for it. It ends when its input ends.
+
+Example:
+  iaspec client <<END
+  {\"id\":1,\"op\":\"connect\",\"host\":\"127.0.0.1\",\"port\":46336,\"protocol\":{\"version\":2,\"min\":1000,\"max\":2000}}
+  {\"id\":2,\"op\":\"get_root_path\",\"conn\":1,\"agent_type\":\"otter\"}
+  END
+
+Exit codes:
+  0    the input has ended
+  3    the input cannot be read, or an answer cannot be written";
 
 const CODEC_HELP: &str = "\
 Example:

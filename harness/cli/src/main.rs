@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Codec => commands::codec::codec(),
+        Command::Client => commands::client::client(),
         Command::Agent(agent) => commands::agent::agent(*agent),
     };
     outcome.unwrap_or_else(|error| error.report())

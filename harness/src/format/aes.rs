@@ -1,11 +1,11 @@
 //! AES-CBC as the interpreter needs it: whole blocks in and out, padding by hand, so that damaged
-//! padding can be seen and made. On AWS-LC, apart from the reference's library.
+//! padding can be seen and made. On RustCrypto, apart from the reference's library.
 
 use crate::hex_text;
-use aws_lc_rs::cipher::{
-    AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
-};
-use aws_lc_rs::iv::FixedLength;
+use aes::{Aes128, Aes256};
+use cbc::cipher::array::Array;
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use cbc::{Decryptor, Encryptor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,15 +35,6 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    fn key(&self) -> Result<UnboundCipherKey, String> {
-        let algorithm = match self.key.len() {
-            16 => &AES_128,
-            32 => &AES_256,
-            other => return Err(format!("an AES key has 16 or 32 bytes, this one has {other}")),
-        };
-        UnboundCipherKey::new(algorithm, &self.key).map_err(|_| "the AES key was not accepted".to_owned())
-    }
-
     /// Pads and encrypts.
     pub(super) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
         let mut bytes = plain.to_vec();
@@ -53,10 +44,10 @@ impl Secrets {
             Padding::Zeros if missing < AES_BLOCK => bytes.resize(plain.len() + missing, 0),
             Padding::Zeros => {}
         }
-        let context = EncryptionContext::Iv128(FixedLength::from(self.iv));
-        EncryptingKey::cbc(self.key()?)
-            .and_then(|key| key.less_safe_encrypt(&mut bytes, context))
-            .map_err(|_| "AES encryption failed".to_owned())?;
+        match self.key.len() {
+            16 => encrypt(self.started::<Encryptor<Aes128>>()?, &mut bytes),
+            _ => encrypt(self.started::<Encryptor<Aes256>>()?, &mut bytes),
+        }
         Ok(bytes)
     }
 
@@ -69,10 +60,10 @@ impl Secrets {
             ));
         }
         let mut plain = sealed.to_vec();
-        let context = DecryptionContext::Iv128(FixedLength::from(self.iv));
-        DecryptingKey::cbc(self.key()?)
-            .and_then(|key| key.decrypt(&mut plain, context).map(|_| ()))
-            .map_err(|_| "AES decryption failed".to_owned())?;
+        match self.key.len() {
+            16 => decrypt(self.started::<Decryptor<Aes128>>()?, &mut plain),
+            _ => decrypt(self.started::<Decryptor<Aes256>>()?, &mut plain),
+        }
         if self.padding == Padding::Zeros {
             return Ok((plain, Vec::new()));
         }
@@ -90,4 +81,20 @@ impl Secrets {
         }
         Ok((plain, padding))
     }
+
+    /// The mode with key and initialization vector in place.
+    fn started<M: KeyIvInit>(&self) -> Result<M, String> {
+        M::new_from_slices(&self.key, &self.iv)
+            .map_err(|_| format!("an AES key has 16 or 32 bytes, this one has {}", self.key.len()))
+    }
+}
+
+/// Encrypts whole blocks in place.
+fn encrypt<M: BlockModeEncrypt>(mut mode: M, bytes: &mut [u8]) {
+    mode.encrypt_blocks(Array::slice_as_chunks_mut(bytes).0);
+}
+
+/// Decrypts whole blocks in place.
+fn decrypt<M: BlockModeDecrypt>(mut mode: M, bytes: &mut [u8]) {
+    mode.decrypt_blocks(Array::slice_as_chunks_mut(bytes).0);
 }

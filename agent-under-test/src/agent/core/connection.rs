@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use super::buffers::{Inbox, Outbox};
+use super::end::End;
 use super::framing::{Framing, Message, answer};
-use super::negotiation::{Agreement, Refusal, negotiate};
-use super::policy::{Policy, Product};
+use super::negotiation::{Agreement, negotiate};
+use super::policy::{Policy, Product, RequiredEncryption};
 use super::update::{RefusedUpdate, Update};
+use crate::channel::{Chains, Channel, Inbox, Outbox, TlsSession};
 use crate::protocol::{
-    Acknowledgement, AgentType, Command, Decode, Encode, Encryption, GetRootPath, HandshakeV2, Malformed,
-    OpenSession, PROTOCOL_ID, ProtocolVersion, SessionId, TooLong, Writer,
+    Acknowledgement, Command, Decode, Encode, Encryption, GetRootPath, HandshakeV2, OpenSession, PROTOCOL_ID,
+    ProtocolVersion, SessionId, Writer,
 };
 
 /// Bytes of a handshake (HS-1).
@@ -36,6 +36,7 @@ const LINGER: Duration = Duration::from_secs(30);
 pub struct Connection {
     policy: Arc<Policy>,
     phase: Phase,
+    channel: Channel,
     inbox: Inbox,
     outbox: Outbox,
     acknowledged: bool,
@@ -51,6 +52,8 @@ enum Phase {
     Handshake,
     /// A session was asked for; its ID goes into the acknowledgement, if that tells one.
     Joining { tells_session: bool },
+    /// The acknowledgement is out, and TLS is not agreed on yet (TLS-1).
+    Securing(Framing),
     /// Messages are handled.
     Messages(Framing),
     /// An update is being made; later messages wait for it (MTA-8).
@@ -68,32 +71,6 @@ pub enum Request {
     Update(Update),
 }
 
-/// Why a connection is over.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub enum End {
-    /// The client has gone, or has nothing more to say.
-    #[error("the client has ended it")]
-    Client,
-    /// The first bytes are another protocol's (HS-3).
-    #[error("not the protocol ID of the Inedo Agent protocol")]
-    WrongProtocol,
-    /// No version in common (NEG-2).
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The 24 bytes did not come in time (HS-10).
-    #[error("no handshake within {}.{:03} s", .0.as_secs(), .0.subsec_millis())]
-    HandshakeTimeout(Duration),
-    /// A frame that cannot be received (FRM-6).
-    #[error("a bad frame: {0}")]
-    BadFrame(#[from] Malformed),
-    /// A message to a product whose host cannot be started (RTE-8).
-    #[error("no host can be started for agent type {}", .0.0)]
-    NoHost(AgentType),
-    /// An answer that no frame can carry.
-    #[error("an answer cannot be sent: {0}")]
-    Unsendable(#[from] TooLong),
-}
-
 impl Connection {
     /// A connection that was accepted at `now`; the time for its handshake runs from there.
     #[must_use]
@@ -102,6 +79,7 @@ impl Connection {
         Self {
             policy,
             phase: Phase::Handshake,
+            channel: Channel::Clear,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             acknowledged: false,
@@ -123,7 +101,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match self.phase {
             Phase::Handshake => true,
-            Phase::Messages(_) => !self.input_ended && !self.is_congested(),
+            Phase::Securing(_) | Phase::Messages(_) => !self.input_ended && !self.is_congested(),
             Phase::Joining { .. } | Phase::Updating(_) | Phase::Ending(_) => false,
         }
     }
@@ -134,10 +112,10 @@ impl Connection {
         self.deadline
     }
 
-    /// Whether its handshake is over, whichever way; it needs no slot any more (HS-11).
+    /// Whether its handshake is over, TLS included, whichever way; it needs no slot any more (HS-11).
     #[must_use]
     pub fn is_past_handshake(&self) -> bool {
-        !matches!(self.phase, Phase::Handshake | Phase::Joining { .. })
+        !matches!(self.phase, Phase::Handshake | Phase::Joining { .. } | Phase::Securing(_))
     }
 
     /// Whether its handshake was acknowledged. Otherwise nothing was sent, and nothing will be.
@@ -174,8 +152,7 @@ impl Connection {
         if matches!(self.phase, Phase::Ending(_)) {
             return;
         }
-        let announced = self.announced();
-        self.inbox.extend(bytes, announced);
+        self.receive(bytes, now);
         self.advance(now);
     }
 
@@ -200,9 +177,13 @@ impl Connection {
             return;
         }
         match self.phase {
-            Phase::Handshake => self.finish(End::HandshakeTimeout(self.policy.handshake_timeout), now),
+            Phase::Handshake | Phase::Joining { .. } | Phase::Securing(_) => {
+                // Nobody waits for a client to take what TLS had to say.
+                self.outbox = Outbox::default();
+                self.finish(End::HandshakeTimeout(self.policy.handshake_timeout), now);
+            }
             Phase::Ending(_) => self.outbox = Outbox::default(),
-            Phase::Joining { .. } | Phase::Messages(_) | Phase::Updating(_) => {}
+            Phase::Messages(_) | Phase::Updating(_) => {}
         }
     }
 
@@ -222,11 +203,41 @@ impl Connection {
         }
     }
 
+    /// Takes in bytes, out of TLS where it is in use.
+    fn receive(&mut self, bytes: &[u8], now: Duration) {
+        let Self { policy, channel, inbox, outbox, .. } = self;
+        let framing = match self.phase {
+            Phase::Securing(framing) | Phase::Messages(framing) | Phase::Updating(framing) => Some(framing),
+            Phase::Handshake | Phase::Joining { .. } | Phase::Ending(_) => None,
+        };
+        let Channel::Tls(session) = channel else {
+            let announced =
+                framing.map_or(0, |framing| framing.announced(channel, inbox.bytes(), policy.max_message));
+            return inbox.extend(bytes, announced);
+        };
+        let received = session.receive(bytes, outbox, |piece| {
+            let announced = framing
+                .map_or(0, |framing| framing.announced(&Channel::Clear, inbox.bytes(), policy.max_message));
+            inbox.extend(piece, announced);
+        });
+        let negotiated = !session.is_negotiating();
+        match received {
+            Err(failure) => self.finish(failure.into(), now),
+            Ok(has_closed) => {
+                self.input_ended |= has_closed;
+                if let (Phase::Securing(framing), true) = (&self.phase, negotiated) {
+                    self.begin_messages(*framing);
+                }
+            }
+        }
+    }
+
     /// Handles all that is there and can be handled.
     fn advance(&mut self, now: Duration) {
         loop {
             let handled = match self.phase {
                 Phase::Handshake => self.handshake(now),
+                Phase::Securing(_) => false,
                 Phase::Messages(framing) if !self.is_congested() => self.next_message(framing, now),
                 _ => return,
             };
@@ -241,12 +252,6 @@ impl Connection {
 
     fn is_congested(&self) -> bool {
         self.outbox.bytes().len() >= OUTPUT_LIMIT
-    }
-
-    /// Size in bytes of what is on its way, as far as it is known; 0 if not.
-    fn announced(&self) -> usize {
-        let Phase::Messages(framing) = self.phase else { return 0 };
-        framing.size(self.inbox.bytes(), self.policy.max_message).ok().flatten().unwrap_or(0)
     }
 
     /// Handles the handshake once it is there or known to be wrong; tells whether it was.
@@ -278,39 +283,54 @@ impl Connection {
     }
 
     fn join(&mut self, wanted: SessionId, tells_session: bool) {
-        self.deadline = None;
         self.phase = Phase::Joining { tells_session };
         self.request = Some(Request::Session(wanted));
     }
 
     fn acknowledge(&mut self, value: i32, framing: Framing, now: Duration) {
-        let server_version = self.policy.server_version;
-        let acknowledgement = Acknowledgement { encryption: Encryption::None, value, server_version };
-        self.deadline = None;
-        match acknowledgement.encode() {
-            Ok(bytes) => {
-                self.outbox.extend(&bytes);
-                self.acknowledged = true;
-                self.phase = Phase::Messages(framing);
-                self.advance(now);
-            }
-            Err(error) => self.finish(error.into(), now),
+        if let Err(end) = self.try_acknowledge(value) {
+            return self.finish(end, now);
         }
+        self.acknowledged = true;
+        if let Channel::Tls(_) = self.channel {
+            self.phase = Phase::Securing(framing);
+            // What came with the handshake belongs to TLS already (HS-12).
+            let early = self.inbox.take(self.inbox.bytes().len());
+            self.receive(&early, now);
+        } else {
+            self.begin_messages(framing);
+        }
+        self.advance(now);
+    }
+
+    fn try_acknowledge(&mut self, value: i32) -> Result<(), End> {
+        let (channel, encryption) = channel(&self.policy.encryption)?;
+        let server_version = self.policy.server_version;
+        let acknowledgement = Acknowledgement { encryption, value, server_version };
+        self.outbox.append(|writer| acknowledgement.encode_into(writer))?;
+        self.channel = channel;
+        Ok(())
+    }
+
+    /// The handshake is over, and its time does not matter any more (HS-13).
+    fn begin_messages(&mut self, framing: Framing) {
+        self.deadline = None;
+        self.phase = Phase::Messages(framing);
     }
 
     /// Handles a message if it is all there; tells whether it was.
     fn next_message(&mut self, framing: Framing, now: Duration) -> bool {
-        let size = match framing.size(self.inbox.bytes(), self.policy.max_message) {
+        let size = match framing.size(&self.channel, self.inbox.bytes(), self.policy.max_message) {
             Ok(Some(size)) if size <= self.inbox.bytes().len() => size,
             Ok(_) => return false,
-            Err(malformed) => {
-                self.finish(malformed.into(), now);
+            Err(error) => {
+                self.finish(error.into(), now);
                 return true;
             }
         };
         let frame = self.inbox.take(size);
-        let handled =
-            framing.open(&frame).map_err(End::from).and_then(|message| self.message(message, framing));
+        let opened = framing.open(&mut self.channel, frame).map_err(End::from);
+        let handled = opened.and_then(|message| self.message(message, framing));
         if let Err(end) = handled {
             self.finish(end, now);
         }
@@ -345,7 +365,7 @@ impl Connection {
     fn open_session(&mut self, data: &[u8]) -> Result<(), End> {
         const NO_SESSION: i32 = 0;
         if OpenSession::decode(data).is_ok() {
-            self.outbox.extend(&answer(Command::OPEN_SESSION, &NO_SESSION.to_le_bytes())?);
+            self.answer(Command::OPEN_SESSION, &NO_SESSION.to_le_bytes())?;
         }
         Ok(())
     }
@@ -366,14 +386,39 @@ impl Connection {
         if let Some(path) = product.and_then(|product| self.policy.roots.of(product)) {
             let mut writer = Writer::new();
             writer.string("path", path)?;
-            self.outbox.extend(&answer(Command::GET_ROOT_PATH, &writer.into_bytes())?);
+            self.answer(Command::GET_ROOT_PATH, &writer.into_bytes())?;
         }
         Ok(())
     }
 
+    fn answer(&mut self, command: Command, data: &[u8]) -> Result<(), End> {
+        Ok(self.channel.send(answer(command, data), &mut self.outbox)?)
+    }
+
     fn finish(&mut self, end: End, now: Duration) {
+        // The end of a conversation is told inside TLS; one that never came about just ends.
+        if let Channel::Tls(session) = &mut self.channel
+            && !session.is_negotiating()
+        {
+            session.close(&mut self.outbox);
+        }
         self.phase = Phase::Ending(end);
         self.inbox.clear();
         self.deadline = now.checked_add(LINGER);
     }
+}
+
+/// The protection that is required, and how an acknowledgement announces it.
+fn channel(required: &RequiredEncryption) -> Result<(Channel, Encryption), End> {
+    Ok(match required {
+        RequiredEncryption::None => (Channel::Clear, Encryption::None),
+        RequiredEncryption::Ssl(config) => {
+            (Channel::Tls(Box::new(TlsSession::server(config)?)), Encryption::Ssl)
+        }
+        RequiredEncryption::Aes { cipher, vectors } => {
+            let iv = vectors.vector()?;
+            let chains = Chains::new(cipher.clone(), Arc::clone(vectors), iv);
+            (Channel::Aes(chains), Encryption::Aes { iv })
+        }
+    })
 }

@@ -1,10 +1,10 @@
-//! The frames of a connection in clear or inside TLS, in either version (FRM-1 to FRM-3).
+//! The frames of a connection in either version (FRM-1 to FRM-3), through its channel.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use crate::channel::Channel;
 use crate::protocol::{
-    AgentFrame, AgentType, ClientFrameV1, ClientFrameV2, Command, CommandHeader, Decode, Encode, Frame,
-    Header, Malformed, ProtocolVersion, TooLong,
+    AgentFrame, AgentType, Command, CommandHeader, Header, OpenError, ProtocolVersion, TargetedHeader,
 };
 
 /// How messages are laid out, which the version decides.
@@ -31,31 +31,40 @@ impl Framing {
     }
 
     /// Size in bytes of the frame that `buffered` begins with; `None` while that cannot be told.
-    pub(super) fn size(self, buffered: &[u8], limit: usize) -> Result<Option<usize>, Malformed> {
+    pub(super) fn size(
+        self,
+        channel: &Channel,
+        buffered: &[u8],
+        limit: usize,
+    ) -> Result<Option<usize>, OpenError> {
         match self {
-            Self::V1 => ClientFrameV1::size(buffered, limit),
-            Self::V2 => ClientFrameV2::size(buffered, limit),
+            Self::V1 => channel.size::<TargetedHeader>(buffered, limit),
+            Self::V2 => channel.size::<CommandHeader>(buffered, limit),
+        }
+    }
+
+    /// Size in bytes of the frame that is on its way, as far as it is known; 0 if not.
+    pub(super) fn announced(self, channel: &Channel, buffered: &[u8], limit: usize) -> usize {
+        match self {
+            Self::V1 => channel.announced::<TargetedHeader>(buffered, limit),
+            Self::V2 => channel.announced::<CommandHeader>(buffered, limit),
         }
     }
 
     /// Takes a whole frame apart.
-    pub(super) fn open(self, frame: &Bytes) -> Result<Message, Malformed> {
+    pub(super) fn open(self, channel: &mut Channel, frame: BytesMut) -> Result<Message, OpenError> {
         match self {
-            Self::V1 => ClientFrameV1::decode(frame).map(|(opened, _)| message(frame, &opened)),
-            Self::V2 => ClientFrameV2::decode(frame).map(|(opened, _)| message(frame, &opened)),
+            Self::V1 => channel.open::<TargetedHeader>(frame).map(message),
+            Self::V2 => channel.open::<CommandHeader>(frame).map(message),
         }
     }
 }
 
-fn message<H: Header>(frame: &Bytes, opened: &Frame<'_, H>) -> Message {
-    Message {
-        target: opened.header.target().unwrap_or(AgentType::META),
-        command: opened.header.command(),
-        data: frame.slice_ref(&opened.data),
-    }
+fn message<H: Header>((header, data): (H, Bytes)) -> Message {
+    Message { target: header.target().unwrap_or(AgentType::META), command: header.command(), data }
 }
 
 /// The frame of an answer, the same in both versions (FRM-3).
-pub(super) fn answer(command: Command, data: &[u8]) -> Result<Vec<u8>, TooLong> {
-    AgentFrame { header: CommandHeader { command }, data: data.into() }.encode()
+pub(super) fn answer(command: Command, data: &[u8]) -> AgentFrame<'_> {
+    AgentFrame { header: CommandHeader { command }, data: data.into() }
 }

@@ -1,6 +1,6 @@
 //! The agent as a machine: bytes and a time go in; bytes, deadlines and requests come out.
 //!
-//! Nothing in here does input or output or reads a clock. A time is a [`Duration`](std::time::Duration) since
+//! Nothing in here does input or output, reads a clock or makes anything random but what TLS needs. A time is a [`Duration`](std::time::Duration) since
 //! the agent started, so that a test lets half an hour pass in no time. [`Connection`] is what a client talks
 //! to; [`Admission`] decides whom a connection is made for at all; [`Sessions`] knows which session IDs are in
 //! use.
@@ -9,12 +9,13 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use iaspec_reference::agent::core::{Connection, Policy, RootPaths, Versions};
+//! use iaspec_reference::agent::core::{Connection, Policy, RequiredEncryption, RootPaths, Versions};
 //! use iaspec_reference::protocol::ServerVersion;
 //!
 //! let policy = Arc::new(Policy {
 //!     versions: Versions::BOTH,
 //!     server_version: ServerVersion::Number(51),
+//!     encryption: RequiredEncryption::None,
 //!     handshake_timeout: Duration::from_secs(30),
 //!     max_message: 64 << 20,
 //!     roots: RootPaths { otter: "/o".into(), buildmaster: "/b".into(), hedgehog: "/h".into() },
@@ -29,8 +30,8 @@
 //! ```
 
 mod admission;
-mod buffers;
 mod connection;
+mod end;
 mod file_name;
 mod framing;
 mod negotiation;
@@ -38,10 +39,12 @@ mod policy;
 mod sessions;
 mod update;
 
+pub use crate::channel::{NoVector, VectorSource};
 pub use admission::{Admission, AllowedAddresses};
-pub use connection::{Connection, End, Request};
+pub use connection::{Connection, Request};
+pub use end::End;
 pub use file_name::{FileName, UnsuitableName};
 pub use negotiation::{Agreement, Refusal, negotiate};
-pub use policy::{Policy, Product, RootPaths, UnsupportedVersion, Versions};
+pub use policy::{Policy, Product, RequiredEncryption, RootPaths, UnsupportedVersion, Versions};
 pub use sessions::Sessions;
 pub use update::{FileKind, MAX_FILES, NewFile, RefusedUpdate, Update};

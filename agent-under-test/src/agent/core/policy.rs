@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use thiserror::Error;
 
-use crate::protocol::{AgentType, ProtocolVersion, ServerVersion};
+use crate::channel::VectorSource;
+use crate::protocol::{AgentType, Cipher, ProtocolVersion, ServerVersion};
 
 /// The settings that every connection of an agent shares.
 #[derive(Clone, Debug)]
@@ -15,12 +18,30 @@ pub struct Policy {
     pub versions: Versions,
     /// What acknowledgements carry (HS-9).
     pub server_version: ServerVersion,
-    /// The time that a client has for its 24 bytes (HS-10).
+    /// How messages have to travel (AES-10).
+    pub encryption: RequiredEncryption,
+    /// The time that a client has for its 24 bytes, and for TLS where it is due (HS-10, TLS-5).
     pub handshake_timeout: Duration,
     /// The most bytes of data that a message may have (FRM-6).
     pub max_message: usize,
     /// What Get Agent Root Path answers (MTA-5).
     pub roots: RootPaths,
+}
+
+/// How messages have to travel, with what that takes.
+#[derive(Clone, Debug)]
+pub enum RequiredEncryption {
+    /// In clear.
+    None,
+    /// Inside TLS, by this configuration: certificate, versions and provider.
+    Ssl(Arc<ServerConfig>),
+    /// Encrypted one by one.
+    Aes {
+        /// Key and padding.
+        cipher: Cipher,
+        /// Where vectors come from.
+        vectors: Arc<dyn VectorSource>,
+    },
 }
 
 /// The root temporary path of each product (MTA-3).

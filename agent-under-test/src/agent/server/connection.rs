@@ -7,24 +7,19 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::listener::Slot;
 use super::{Agent, Membership};
 use crate::agent::core::{Connection, End, Request};
+use crate::parting::part;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
-
-/// When the agent ends a connection, so long and so many bytes may still come without disturbing what was
-/// answered before: a socket that is closed with unread bytes discards what its peer has not read yet.
-const LAST_INPUT: Duration = Duration::from_secs(1);
-const LAST_INPUT_SIZE: u64 = 1 << 20;
 
 thread_local! {
     /// Where bytes are read to, shared by all connections of a thread: one that is idle has no buffer.
@@ -45,14 +40,8 @@ pub(super) async fn serve_client(agent: &Arc<Agent>, mut socket: TcpStream, peer
     let Some(end) = client.connection.end().filter(|end| **end != End::Client) else { return };
     agent.log.line(format_args!("{peer}: ended: {end}"));
     if client.connection.is_acknowledged() {
-        let _ = timeout(LAST_INPUT, end_output_and_drain(&mut socket)).await;
+        part(&mut socket).await;
     }
-}
-
-async fn end_output_and_drain(socket: &mut TcpStream) -> io::Result<()> {
-    socket.shutdown().await?;
-    tokio::io::copy(&mut socket.take(LAST_INPUT_SIZE), &mut tokio::io::sink()).await?;
-    Ok(())
 }
 
 /// What a conversation needs beside a stream of bytes.

@@ -142,8 +142,8 @@ impl Drop for Slot {
 #[allow(clippy::disallowed_methods, reason = "the test reads a log")]
 mod tests {
     use super::*;
-    use crate::agent::server::Log;
     use crate::agent::settings::{Choices, Settings};
+    use crate::log::Log;
 
     #[tokio::test]
     async fn accepted_sockets_do_not_delay_and_find_out_who_is_gone() {

@@ -5,7 +5,6 @@
 
 mod connection;
 mod listener;
-mod log;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,12 +19,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::core::{Policy, Sessions, Update};
-use super::settings::{EncryptionSettings, Settings};
+use super::settings::Settings;
 use super::update_store::{Disk, StoreError, UpdateStore};
+use crate::log::Log;
 use crate::protocol::SessionId;
 use listener::Listener;
-
-pub use log::{Log, LogWriter};
 
 /// How long the end of the agent waits for an update that is being made. Whatever becomes of it, it is whole
 /// or not there.
@@ -34,12 +32,6 @@ const LAST_UPDATE: Duration = Duration::from_secs(1);
 /// Why an agent did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// A mode of encryption that this agent does not serve.
-    #[error(
-        "Encryption (--encryption): mode {0} was asked for, and this release's agent serves encryption none \
-         only"
-    )]
-    EncryptionNotServed(&'static str),
     /// The log cannot be written.
     #[error("LogFile (--log-file): {}: {source}", path.display())]
     Log {
@@ -136,11 +128,6 @@ impl Drop for Membership {
 ///
 /// [`StartError`] says why it did not start; its port was not opened then.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    match settings.encryption {
-        EncryptionSettings::None => {}
-        EncryptionSettings::Ssl { .. } => return Err(StartError::EncryptionNotServed("ssl")),
-        EncryptionSettings::Aes { .. } => return Err(StartError::EncryptionNotServed("aes")),
-    }
     let (log, writer) = Log::open(settings.log_file.as_deref()).map_err(|source| {
         let path = settings.log_file.clone().unwrap_or_else(|| "standard error".into());
         StartError::Log { path, source }

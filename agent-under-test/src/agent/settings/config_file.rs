@@ -2,18 +2,14 @@
 //! with file, line and element, never skipped (CFG-2).
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use roxmltree::{Document, Node};
 use thiserror::Error;
 
-use super::values;
-use super::{Choices, Connections, Server, Stated};
-
-/// The largest file that is read, in bytes; a real one has a thousand or two.
-const MAX_SIZE: u64 = 1 << 20;
+use super::{Choices, Connections, Server, Stated, values};
+use crate::files;
 
 /// What is wrong with a configuration file.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -43,18 +39,10 @@ pub enum ConfigError {
 /// # Errors
 ///
 /// [`ConfigError`] for the first thing wrong with it.
-#[allow(clippy::disallowed_methods, reason = "here the file is read that the rest is given as text")]
 pub fn read_config(path: &Path) -> Result<Choices, ConfigError> {
     let file = path.display().to_string();
-    let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(MAX_SIZE + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_SIZE {
-            return Err(io::Error::other("it is larger than 1 MiB"));
-        }
-        Ok(text)
-    };
-    match read() {
+    let text = files::read(path).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    match text {
         Ok(text) => parse_config(&file, &text),
         Err(error) => Err(ConfigError::Unreadable { file, reason: error.to_string() }),
     }
@@ -151,12 +139,8 @@ impl<'a, 'input> Element<'a, 'input> {
         self.attributes(&["Mode"])?;
         choices.encryption = self.attribute("Mode", values::encryption_mode)?;
         let children = self.children(&["CertificateName", "Key"])?;
-        choices.certificate = optional(&children, "CertificateName", values::path)?;
-        choices.aes_key = optional(&children, "Key", values::aes_key)?;
-        // Whoever writes a key wants it used: to go on without encryption would be a bad surprise (AES-8).
-        if choices.encryption.is_none() && (choices.aes_key.is_some() || choices.certificate.is_some()) {
-            return Err(self.wrong("attribute Mode is missing; write none, ssl or aes".to_owned()));
-        }
+        choices.certificate = optional_stated(&children, "CertificateName", values::path)?;
+        choices.aes_key = optional_stated(&children, "Key", values::aes_key)?;
         Ok(())
     }
 
@@ -233,7 +217,7 @@ impl<'a, 'input> Element<'a, 'input> {
         let line = self.line_at(attribute.range().start);
         let wrong = |message| self.wrong_at(line, format!("attribute {name}: {message}"));
         let value = parse(attribute.value()).map_err(wrong)?;
-        Ok(Some(Stated { value, place: format!("{}:{line}: {}", self.file, self.name()) }))
+        Ok(Some(Stated { value, place: self.place_at(line) }))
     }
 
     /// The text within this element, which must hold nothing else, without the blanks around it.
@@ -256,6 +240,11 @@ impl<'a, 'input> Element<'a, 'input> {
 
     fn line_at(self, offset: usize) -> u32 {
         self.node.document().text_pos_at(offset).row
+    }
+
+    /// This element in a message about a value that is wrong beside others.
+    fn place_at(self, line: u32) -> String {
+        format!("{}:{line}: {}", self.file, self.name())
     }
 
     fn wrong(self, message: String) -> ConfigError {
@@ -291,6 +280,17 @@ fn optional<T>(
         Some(element) if element.text()?.is_empty() => Ok(None),
         _ => value(children, name, parse),
     }
+}
+
+/// The same with the place of the element.
+fn optional_stated<T>(
+    children: &Children<'_, '_>,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<Stated<T>>, ConfigError> {
+    let Some(element) = children.get(name) else { return Ok(None) };
+    let place = element.place_at(element.line());
+    Ok(optional(children, name, parse)?.map(|value| Stated { value, place }))
 }
 
 fn list(known: &[&str]) -> String {

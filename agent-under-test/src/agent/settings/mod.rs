@@ -14,18 +14,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod certificate;
 mod config_file;
 pub mod values;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::core::{AllowedAddresses, Policy, RootPaths, Versions};
-use crate::protocol::{Key, ServerVersion};
+use super::core::{AllowedAddresses, Policy, RequiredEncryption, RootPaths, Versions};
+use crate::channel::SystemVectors;
+pub use crate::protocol::ServerVersionForm;
+use crate::protocol::{AesFailure, Cipher, Key, Padding, ServerVersion};
 
+pub use certificate::CertificateError;
 pub use config_file::{ConfigError, parse_config, read_config};
 
 /// The port an agent listens on unless told otherwise (CFG-1).
@@ -49,11 +54,13 @@ pub struct Choices {
     /// `Encryption`, attribute `Mode`.
     pub encryption: Option<Stated<EncryptionMode>>,
     /// `CertificateName`: a PEM file with the certificate, and with its key unless that is given apart.
-    pub certificate: Option<PathBuf>,
+    pub certificate: Option<Stated<PathBuf>>,
     /// A PEM file with the certificate's key; there is no element for it.
-    pub certificate_key: Option<PathBuf>,
+    pub certificate_key: Option<Stated<PathBuf>>,
     /// `Key`: the key of mode aes.
-    pub aes_key: Option<Key>,
+    pub aes_key: Option<Stated<Key>>,
+    /// The padding of mode aes, which the published pages do not tell (AES-3); there is no element for it.
+    pub aes_padding: Option<Padding>,
     /// `Address`: where to listen.
     pub address: Option<IpAddr>,
     /// `Port`: where to listen; 0 has the operating system choose.
@@ -131,16 +138,6 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The two forms of the server version (HS-9).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ServerVersionForm {
-    /// One int32, the major version.
-    #[default]
-    Int32,
-    /// Four int32.
-    Int32x4,
-}
-
 macro_rules! first_of {
     ($over:ident, $below:ident, $($field:ident)+) => {
         Choices { $($field: $over.$field.or($below.$field)),+ }
@@ -153,9 +150,9 @@ impl Choices {
     pub fn over(self, below: Self) -> Self {
         first_of!(self, below,
             log_file extension_cache otter_root buildmaster_root hedgehog_root listen encryption certificate
-            certificate_key aes_key address port max_concurrent_handshakes handshake_timeout allowed_addresses
-            connections session_timeout update_dir product_host versions state_dir ring_capacity shm_dir
-            server_version max_message)
+            certificate_key aes_key aes_padding address port max_concurrent_handshakes handshake_timeout
+            allowed_addresses connections session_timeout update_dir product_host versions state_dir
+            ring_capacity shm_dir server_version max_message)
     }
 }
 
@@ -168,8 +165,6 @@ pub struct Settings {
     pub port: u16,
     /// What connections go by.
     pub policy: Policy,
-    /// How messages travel.
-    pub encryption: EncryptionSettings,
     /// How many handshakes run at once (HS-11).
     pub max_concurrent_handshakes: u32,
     /// Where clients may come from (HS-14).
@@ -192,26 +187,7 @@ pub struct Settings {
     pub log_file: Option<PathBuf>,
 }
 
-/// How messages travel, with what that takes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum EncryptionSettings {
-    /// In clear.
-    None,
-    /// Inside TLS.
-    Ssl {
-        /// A PEM file with the certificate.
-        certificate: PathBuf,
-        /// A PEM file with its key, if that is another.
-        key: Option<PathBuf>,
-    },
-    /// Encrypted one by one.
-    Aes {
-        /// The shared key.
-        key: Key,
-    },
-}
-
-/// Settings that do not fit together.
+/// Settings that do not fit together, or that nothing can be made of.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum SettingsError {
     /// Nothing is listened for.
@@ -225,6 +201,23 @@ pub enum SettingsError {
     /// Mode ssl and no certificate.
     #[error("{0}: mode ssl needs a certificate: the element CertificateName in Encryption, or --certificate")]
     NoCertificate(String),
+    /// A key or a certificate and no mode. Whoever gives one wants it used: to go on without encryption would be
+    /// a bad surprise (AES-8).
+    #[error(
+        "{0} is given and no encryption mode; say one by attribute Mode of Encryption, or by --encryption"
+    )]
+    NoMode(String),
+    /// A certificate that cannot be presented.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A key that the AES library does not take.
+    #[error("{place}: {failure}")]
+    Aes {
+        /// The setting that gives the key.
+        place: String,
+        /// What the library says.
+        failure: AesFailure,
+    },
     /// No working directory, in which paths would lie that are not given.
     #[error("--state-dir: no absolute path can be had for {}: {reason}", path.display())]
     NoStateDirectory {
@@ -236,11 +229,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Adds the defaults to what was chosen.
+    /// Adds the defaults to what was chosen, and reads the certificate of mode ssl.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] names the settings that do not fit together.
+    /// [`SettingsError`] names the settings that do not fit together, or the certificate that is no good.
     pub fn new(choices: Choices) -> Result<Self, SettingsError> {
         if let Some(Stated { value: false, place }) = choices.listen {
             return Err(SettingsError::NotListening(place));
@@ -256,6 +249,7 @@ impl Settings {
             policy: Policy {
                 versions: choices.versions.unwrap_or(Versions::BOTH),
                 server_version: choices.server_version.unwrap_or_default().own_version(),
+                encryption,
                 handshake_timeout: choices.handshake_timeout.unwrap_or(Duration::from_secs(30)),
                 max_message: choices.max_message.map_or(64 << 20, |bytes| bytes as usize),
                 roots: RootPaths {
@@ -264,7 +258,6 @@ impl Settings {
                     hedgehog: root(choices.hedgehog_root, "hedgehog"),
                 },
             },
-            encryption,
             max_concurrent_handshakes: choices.max_concurrent_handshakes.unwrap_or(100),
             allowed_addresses: choices.allowed_addresses.unwrap_or_default(),
             connections: choices.connections.unwrap_or_default(),
@@ -279,20 +272,26 @@ impl Settings {
     }
 }
 
-fn encryption(choices: &Choices) -> Result<EncryptionSettings, SettingsError> {
+fn encryption(choices: &Choices) -> Result<RequiredEncryption, SettingsError> {
+    let Choices { certificate, certificate_key, aes_key, .. } = choices;
     let Some(Stated { value: mode, place }) = &choices.encryption else {
-        return Ok(EncryptionSettings::None);
+        let paths = [certificate, certificate_key].into_iter().flatten().map(|path| &path.place);
+        let unused = aes_key.iter().map(|key| &key.place).chain(paths).next();
+        return unused
+            .map_or(Ok(RequiredEncryption::None), |place| Err(SettingsError::NoMode(place.clone())));
     };
     match mode {
-        EncryptionMode::None => Ok(EncryptionSettings::None),
+        EncryptionMode::None => Ok(RequiredEncryption::None),
         EncryptionMode::Ssl => {
             let certificate =
-                choices.certificate.clone().ok_or_else(|| SettingsError::NoCertificate(place.clone()))?;
-            Ok(EncryptionSettings::Ssl { certificate, key: choices.certificate_key.clone() })
+                certificate.as_ref().ok_or_else(|| SettingsError::NoCertificate(place.clone()))?;
+            Ok(RequiredEncryption::Ssl(certificate::tls_config(certificate, certificate_key.as_ref())?))
         }
         EncryptionMode::Aes => {
-            let key = choices.aes_key.ok_or_else(|| SettingsError::NoKey(place.clone()))?;
-            Ok(EncryptionSettings::Aes { key })
+            let key = aes_key.as_ref().ok_or_else(|| SettingsError::NoKey(place.clone()))?;
+            let failed = |failure| SettingsError::Aes { place: key.place.clone(), failure };
+            let cipher = Cipher::new(key.value, choices.aes_padding.unwrap_or_default()).map_err(failed)?;
+            Ok(RequiredEncryption::Aes { cipher, vectors: Arc::new(SystemVectors) })
         }
     }
 }

@@ -47,6 +47,14 @@ fn settings(text: &str) -> Result<Settings, String> {
     Settings::new(parse(text)?).map_err(|error| error.to_string())
 }
 
+/// What messages are encrypted with in mode aes.
+fn cipher(settings: &Settings) -> Option<Cipher> {
+    match &settings.policy.encryption {
+        RequiredEncryption::Aes { cipher, .. } => Some(cipher.clone()),
+        RequiredEncryption::None | RequiredEncryption::Ssl(_) => None,
+    }
+}
+
 #[test]
 fn every_element_has_its_effect() {
     let settings = settings(FULL).unwrap();
@@ -63,7 +71,7 @@ fn every_element_has_its_effect() {
     assert_eq!(settings.product_host, Some("/usr/bin/host".into()));
     assert_eq!(settings.policy.versions, Versions::V2);
     let key = Key::Aes128([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    assert_eq!(settings.encryption, EncryptionSettings::Aes { key });
+    assert_eq!(cipher(&settings), Some(Cipher::new(key, Padding::Pkcs7).unwrap()));
     assert_eq!(settings.address, Some("127.0.0.1".parse().unwrap()));
     assert_eq!(settings.port, 1234);
     assert_eq!(settings.max_concurrent_handshakes, 7);
@@ -79,7 +87,7 @@ fn every_element_has_its_effect() {
 fn an_empty_configuration_has_the_defaults() {
     let settings = settings("<InedoAgentConfig/>").unwrap();
     assert_eq!((settings.address, settings.port), (None, 46336));
-    assert_eq!(settings.encryption, EncryptionSettings::None);
+    assert!(matches!(settings.policy.encryption, RequiredEncryption::None));
     assert_eq!(settings.max_concurrent_handshakes, 100);
     assert_eq!(settings.policy.handshake_timeout, Duration::from_secs(30));
     assert!(settings.allowed_addresses.allow("192.0.2.1".parse().unwrap()));
@@ -100,16 +108,8 @@ fn empty_optional_elements_are_as_if_missing() {
     )
     .unwrap();
     assert_eq!((settings.address, settings.log_file), (None, None));
-    assert_eq!(settings.encryption, EncryptionSettings::None);
+    assert!(matches!(settings.policy.encryption, RequiredEncryption::None));
     assert_eq!(settings.allowed_addresses, AllowedAddresses::default());
-}
-
-#[test]
-fn mode_ssl_takes_a_certificate() {
-    let file = "<InedoAgentConfig><Listener><Encryption Mode='ssl'><CertificateName>c.pem</CertificateName>
-                </Encryption></Listener></InedoAgentConfig>";
-    let ssl = EncryptionSettings::Ssl { certificate: "c.pem".into(), key: None };
-    assert_eq!(settings(file).unwrap().encryption, ssl);
 }
 
 /// Something wrong in line 2 of a file.
@@ -230,7 +230,24 @@ fn mode_ssl_takes_a_certificate() {
 )]
 #[case::key_without_mode(
     "<Listener><Encryption><Key>000102030405060708090a0b0c0d0e0f</Key></Encryption></Listener>",
-    "Encryption: attribute Mode is missing; write none, ssl or aes"
+    "Key is given and no encryption mode; say one by attribute Mode of Encryption, or by --encryption"
+)]
+#[case::certificate_without_mode(
+    "<Listener><Encryption><CertificateName>agent.pem</CertificateName></Encryption></Listener>",
+    "CertificateName is given and no encryption mode; say one by attribute Mode of Encryption, or by \
+     --encryption"
+)]
+#[case::certificate_that_is_not_there(
+    "<Listener><Encryption Mode='ssl'><CertificateName>/nonexistent/agent.pem</CertificateName></Encryption></Listener>",
+    "CertificateName: /nonexistent/agent.pem: No such file or directory (os error 2)"
+)]
+#[case::certificate_that_is_a_folder(
+    "<Listener><Encryption Mode='ssl'><CertificateName>/</CertificateName></Encryption></Listener>",
+    "CertificateName: /: Is a directory (os error 21)"
+)]
+#[case::ssl_with_empty_certificate(
+    "<Listener><Encryption Mode='ssl'><CertificateName> </CertificateName></Encryption></Listener>",
+    "Encryption: mode ssl needs a certificate: the element CertificateName in Encryption, or --certificate"
 )]
 #[case::key_too_short(
     "<Listener><Encryption Mode='aes'><Key>0001</Key></Encryption></Listener>",
@@ -317,7 +334,7 @@ fn a_file_that_is_read_has_the_effect_of_its_text() {
 }
 
 #[rstest]
-#[case::not_utf8(&[0xff, 0xfe][..], "stream did not contain valid UTF-8")]
+#[case::not_utf8(&[0xff, 0xfe][..], "invalid utf-8 sequence of 1 bytes from index 0")]
 #[case::too_large(&[b' '; (1 << 20) + 1][..], "it is larger than 1 MiB")]
 fn a_file_that_is_no_text_is_refused(#[case] bytes: &[u8], #[case] reason: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -337,7 +354,7 @@ fn options_go_over_the_file_one_by_one() {
     };
     let settings = Settings::new(options.over(parse(FULL).unwrap())).unwrap();
     assert_eq!((settings.port, settings.address), (4321, Some("127.0.0.1".parse().unwrap())));
-    assert_eq!(settings.encryption, EncryptionSettings::None);
+    assert!(matches!(settings.policy.encryption, RequiredEncryption::None));
     assert_eq!(
         (settings.policy.roots.otter.as_str(), settings.policy.roots.hedgehog.as_str()),
         ("/other", "relative/hedgehog")
@@ -347,12 +364,31 @@ fn options_go_over_the_file_one_by_one() {
 #[test]
 fn mode_and_key_may_come_from_different_sources() {
     let mode = Some(Stated { value: EncryptionMode::Aes, place: "--encryption".to_owned() });
-    let options = Choices { encryption: mode, ..Choices::default() };
+    let options = Choices { encryption: mode, aes_padding: Some(Padding::Zeros), ..Choices::default() };
     let said = Settings::new(options.clone()).map(|_| ()).unwrap_err().to_string();
     assert_eq!(said, "--encryption: mode aes needs a key: the element Key in Encryption, or --aes-key");
-    let file = Choices { aes_key: Some(values::aes_key(KEY).unwrap()), ..Choices::default() };
-    let settings = Settings::new(options.over(file)).unwrap();
-    assert!(matches!(settings.encryption, EncryptionSettings::Aes { key: Key::Aes128(_) }));
+    let key = values::aes_key(KEY).unwrap();
+    let aes_key = Some(Stated { value: key, place: "InedoAgent.config:3: Key".to_owned() });
+    let file = Choices { aes_key, ..Choices::default() };
+    let settings = Settings::new(options.over(file.clone())).unwrap();
+    assert_eq!(cipher(&settings), Some(Cipher::new(key, Padding::Zeros).unwrap()));
+    let said = Settings::new(file).map(|_| ()).unwrap_err().to_string();
+    let message = "InedoAgent.config:3: Key is given and no encryption mode; say one by attribute Mode of \
+                   Encryption, or by --encryption";
+    assert_eq!(said, message);
+}
+
+#[rstest]
+#[case::of_128_bits(KEY, Key::Aes128([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]))]
+#[case::of_256_bits(
+    "A0A1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+    Key::Aes256([
+        0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf,
+        0xb0, 0xb1, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xbb, 0xbc, 0xbd, 0xbe, 0xbf,
+    ])
+)]
+fn keys_have_32_or_64_digits(#[case] text: &str, #[case] key: Key) {
+    assert_eq!(values::aes_key(text), Ok(key));
 }
 
 #[test]
@@ -396,5 +432,8 @@ fn values_of_options_alone() {
     assert_eq!(values::ring_capacity("32").unwrap_err(), "`32` is no whole number from 64 to 1073741824");
     assert_eq!(values::server_version("int32x4"), Ok(ServerVersionForm::Int32x4));
     assert!(values::server_version("int64").is_err());
+    assert_eq!(values::aes_padding("pkcs7"), Ok(Padding::Pkcs7));
+    assert_eq!(values::aes_padding("zeros"), Ok(Padding::Zeros));
+    assert_eq!(values::aes_padding("PKCS7").unwrap_err(), "`PKCS7` is no padding; write pkcs7 or zeros");
     assert!(Versions::BOTH.contain(ProtocolVersion::V1));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{EncryptionMode, ServerVersionForm};
-use crate::protocol::Key;
+use crate::protocol::{Key, Padding};
 
 /// Room for a shared-memory ring: at least 64 bytes, at most 2^30.
 const RING_CAPACITIES: std::ops::RangeInclusive<u32> = 64..=1 << 30;
@@ -125,6 +125,19 @@ pub fn aes_key(text: &str) -> Result<Key, String> {
     }
     let bytes = hex::decode(text).ok().and_then(|bytes| Key::try_from(bytes.as_slice()).ok());
     bytes.ok_or_else(|| format!("{wanted}; this one has {}", text.len()))
+}
+
+/// The padding of mode aes.
+///
+/// # Errors
+///
+/// Any word but `pkcs7` and `zeros`.
+pub fn aes_padding(text: &str) -> Result<Padding, String> {
+    match text {
+        "pkcs7" => Ok(Padding::Pkcs7),
+        "zeros" => Ok(Padding::Zeros),
+        _ => Err(format!("`{text}` is no padding; write pkcs7 or zeros")),
+    }
 }
 
 /// `true` or `false`.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use iaspec_reference::agent::core::{AllowedAddresses, Versions};
-use iaspec_reference::agent::server::{self, StartError};
+use iaspec_reference::agent::server;
 use iaspec_reference::agent::settings::{
     Choices, EncryptionMode, ServerVersionForm, Settings, Stated, read_config, values,
 };
-use iaspec_reference::protocol::Key;
+use iaspec_reference::protocol::{Key, Padding};
 
 use crate::exit::Failure;
 
@@ -43,13 +43,16 @@ pub(crate) struct AgentArguments {
     /// The protocol versions spoken: 1000, 2000 or 1000,2000 [default: both]
     #[arg(long, env = "IASPEC_AGENT_VERSIONS", value_parser = str::parse::<Versions>)]
     versions: Option<Versions>,
-    /// The encryption mode: none, ssl or aes [default: none, which alone is served so far]
+    /// The encryption mode: none, ssl or aes [default: none]
     #[arg(long, value_name = "MODE", env = "IASPEC_AGENT_ENCRYPTION", value_parser = values::encryption_mode)]
     encryption: Option<EncryptionMode>,
     /// The key of mode aes: 32 or 64 hexadecimal digits
     #[arg(long, value_name = "HEX", env = "IASPEC_AGENT_AES_KEY", hide_env_values = true, value_parser = values::aes_key)]
     aes_key: Option<Key>,
-    /// The PEM file with the certificate of mode ssl
+    /// The padding of mode aes: pkcs7 or zeros [default: pkcs7]
+    #[arg(long, value_name = "PADDING", env = "IASPEC_AGENT_AES_PADDING", value_parser = values::aes_padding)]
+    aes_padding: Option<Padding>,
+    /// The PEM file with the certificate of mode ssl, and with its key unless that is given apart
     #[arg(long, value_name = "PATH", env = "IASPEC_AGENT_CERTIFICATE", value_parser = values::path)]
     certificate: Option<PathBuf>,
     /// The PEM file with the certificate's key [default: that of the certificate]
@@ -111,13 +114,7 @@ pub(crate) fn agent(arguments: AgentArguments) -> Result<ExitCode, Failure> {
         None => Choices::default(),
     };
     let settings = Settings::new(arguments.choices().over(file)).map_err(usage)?;
-    server::run(settings).map_err(|error| match error {
-        StartError::EncryptionNotServed(_) => usage(error),
-        StartError::Log { .. }
-        | StartError::UpdateDirectory(_)
-        | StartError::Listen { .. }
-        | StartError::System(_) => Failure::environment(error.to_string()),
-    })?;
+    server::run(settings).map_err(|error| Failure::environment(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,17 +122,22 @@ fn usage(error: impl std::error::Error) -> Failure {
     Failure::usage(error.to_string())
 }
 
+/// An option's value, for messages that name the option.
+fn stated<T>(option: &str, value: Option<T>) -> Option<Stated<T>> {
+    value.map(|value| Stated { value, place: option.to_owned() })
+}
+
 impl AgentArguments {
     fn choices(self) -> Choices {
-        let stated = |value| Stated { value, place: "--encryption".to_owned() };
         Choices {
             address: self.host,
             port: self.port,
             versions: self.versions,
-            encryption: self.encryption.map(stated),
-            aes_key: self.aes_key,
-            certificate: self.certificate,
-            certificate_key: self.certificate_key,
+            encryption: stated("--encryption", self.encryption),
+            aes_key: stated("--aes-key", self.aes_key),
+            aes_padding: self.aes_padding,
+            certificate: stated("--certificate", self.certificate),
+            certificate_key: stated("--certificate-key", self.certificate_key),
             handshake_timeout: self.handshake_timeout_ms,
             session_timeout: self.session_timeout_ms,
             max_concurrent_handshakes: self.max_concurrent_handshakes,

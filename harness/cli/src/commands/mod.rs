@@ -1,6 +1,7 @@
 //! The commands, a module each.
 
 pub(crate) mod agent;
+pub(crate) mod client;
 pub(crate) mod codec;
 pub(crate) mod completions;
 pub(crate) mod explain;

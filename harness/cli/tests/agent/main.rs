@@ -11,7 +11,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aes;
 mod clients;
 mod process;
 mod starting;
+mod tls;
 mod updates;

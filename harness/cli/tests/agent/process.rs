@@ -108,6 +108,11 @@ impl Agent {
         client
     }
 
+    /// The root path of Otter unless an option gives another.
+    pub(crate) fn otter(&self) -> String {
+        self.folder.path().join("otter").to_str().expect("UTF-8").to_owned()
+    }
+
     /// It serves a good client, by both versions.
     pub(crate) fn serves(&self) {
         let mut client = self.client(&format!("{OFFER} {OTTER}"));
@@ -174,11 +179,7 @@ impl Client {
 
     /// The string of an answer to Get Agent Root Path.
     pub(crate) fn root_path(&mut self) -> String {
-        let header = self.read(8);
-        assert_eq!(header[1..], bytes("000000 03000000"), "a short answer of command 3");
-        let data = self.read(header[0].into());
-        assert_eq!(usize::from(data[0]), data.len() - 1, "one length prefix");
-        String::from_utf8(data[1..].to_vec()).expect("UTF-8")
+        root_path(&mut self.0)
     }
 
     /// Reads until the connection ends.
@@ -202,6 +203,17 @@ impl Client {
         self.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         matches!(result, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
+}
+
+/// The string of an answer to Get Agent Root Path that comes from somewhere.
+pub(crate) fn root_path(stream: &mut impl Read) -> String {
+    let mut header = [0; 8];
+    stream.read_exact(&mut header).expect("bytes from the agent");
+    assert_eq!(header[1..], bytes("000000 03000000"), "a short answer of command 3");
+    let mut data = vec![0; header[0].into()];
+    stream.read_exact(&mut data).expect("bytes from the agent");
+    assert_eq!(usize::from(data[0]), data.len() - 1, "one length prefix");
+    String::from_utf8(data[1..].to_vec()).expect("UTF-8")
 }
 
 impl Ended {

@@ -10,8 +10,9 @@ use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process::{Agent, Client, Ended, OFFER, OTTER, bytes};
+use crate::process::{Agent, Client, Ended, OFFER, OTTER, bytes, root_path};
 use crate::support::{Ran, iaspec, root, run};
+use crate::tls::Certificate;
 
 /// A port that nothing listens on.
 fn free_port() -> u16 {
@@ -61,15 +62,64 @@ fn a_bad_configuration_is_refused_by_file_line_and_element(#[case] line: &str, #
 }
 
 #[rstest]
-#[case::ssl("ssl", &["--certificate", "agent.pem"])]
-#[case::aes("aes", &["--aes-key", "000102030405060708090a0b0c0d0e0f"])]
-fn encryption_that_is_not_served_yet_is_refused_not_left_out(#[case] mode: &str, #[case] more: &[&str]) {
-    let port = free_port().to_string();
-    let ran = run(&[&["agent", "--host", "127.0.0.1", "--port", &port, "--encryption", mode], more].concat());
-    let expected = format!(
-        "iaspec: Encryption (--encryption): mode {mode} was asked for, and this release's agent serves \
-         encryption none only\n"
+#[case::aes_without_key(
+    &["--encryption", "aes"],
+    "--encryption: mode aes needs a key: the element Key in Encryption, or --aes-key"
+)]
+#[case::ssl_without_certificate(
+    &["--encryption", "ssl"],
+    "--encryption: mode ssl needs a certificate: the element CertificateName in Encryption, or --certificate"
+)]
+#[case::ssl_with_a_key_alone(
+    &["--encryption", "ssl", "--certificate-key", "key.pem"],
+    "--encryption: mode ssl needs a certificate: the element CertificateName in Encryption, or --certificate"
+)]
+#[case::key_without_mode(
+    &["--aes-key", "000102030405060708090a0b0c0d0e0f"],
+    "--aes-key is given and no encryption mode; say one by attribute Mode of Encryption, or by --encryption"
+)]
+#[case::certificate_without_mode(
+    &["--certificate", "agent.pem"],
+    "--certificate is given and no encryption mode; say one by attribute Mode of Encryption, or by --encryption"
+)]
+#[case::certificate_not_there(
+    &["--encryption", "ssl", "--certificate", "/nonexistent/agent.pem"],
+    "--certificate: /nonexistent/agent.pem: No such file or directory (os error 2)"
+)]
+fn encryption_that_cannot_be_is_refused_not_left_out(#[case] options: &[&str], #[case] message: &str) {
+    let port = free_port();
+    let ran = run(&[&["agent", "--host", "127.0.0.1", "--port", &port.to_string()], options].concat());
+    assert_eq!((ran.code, ran.stderr), (Some(2), format!("iaspec: {message}\n")));
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is closed");
+}
+
+#[test]
+fn a_certificate_that_is_no_good_is_refused_by_file_line_and_element() {
+    let certificate = Certificate::new();
+    let path = certificate.certificate();
+    let line = format!("<Encryption Mode='ssl'><CertificateName>{path}</CertificateName></Encryption>");
+    let (ran, config) = refused(&line, free_port());
+    let message = "there is no private key beside the certificate; put it there, or name its file by \
+                   --certificate-key";
+    let expected = format!("iaspec: {config}:5: CertificateName: {path}: {message}\n");
+    assert_eq!((ran.code, ran.stderr), (Some(2), expected));
+    let gone = "/nonexistent/key.pem";
+    let options = ["agent", "--encryption", "ssl", "--certificate", &path, "--certificate-key", gone];
+    let ran = run(&options);
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(
+        ran.stderr,
+        format!("iaspec: --certificate-key: {gone}: No such file or directory (os error 2)\n")
     );
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let (certificate, another) = (Certificate::new(), Certificate::new());
+    let (path, key) = (certificate.certificate(), another.key());
+    let ran = run(&["agent", "--encryption", "ssl", "--certificate", &path, "--certificate-key", &key]);
+    let expected =
+        format!("iaspec: --certificate-key: {key}: the private key does not belong to the certificate\n");
     assert_eq!((ran.code, ran.stderr), (Some(2), expected));
 }
 
@@ -84,6 +134,13 @@ fn a_missing_configuration_is_refused() {
 #[rstest]
 #[case::option(&["--handshake-timeout-ms", "0"], "--handshake-timeout-ms <MS>", "`0` is no whole number")]
 #[case::port(&["--port", "65536"], "--port <PORT>", "`65536` is no whole number from 0 to 65535")]
+#[case::mode(&["--encryption", "tls"], "--encryption <MODE>", "`tls` is no encryption mode; write none, ssl or aes")]
+#[case::padding(&["--aes-padding", "iso"], "--aes-padding <PADDING>", "`iso` is no padding; write pkcs7 or zeros")]
+#[case::key_of_192_bits(
+    &["--aes-key", "000102030405060708090a0b0c0d0e0f1011121314151617"],
+    "--aes-key <HEX>",
+    "a key is 32 or 64 hexadecimal digits; this one has 48"
+)]
 #[case::versions(&["--versions", "1000,1500"], "--versions <VERSIONS>", "`1500` is no version")]
 #[case::key(&["--aes-key", "00"], "--aes-key <HEX>", "a key is 32 or 64 hexadecimal digits; this one has 2")]
 fn a_bad_option_is_refused_by_its_name(#[case] options: &[&str], #[case] name: &str, #[case] why: &str) {
@@ -173,14 +230,14 @@ fn a_log_file_that_cannot_be_opened_refuses_the_start() {
 }
 
 /// What a run would put in place of the placeholders, blanks and XML's own characters included.
-fn values(folder: &Path, port: u16) -> Values {
+fn values(folder: &Path, port: u16, encryption: &str) -> Values {
     let inside = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let text = |text: &str| text.to_owned();
     [
         ("host", text("127.0.0.1")),
         ("port", port.to_string()),
         ("versions", text("1000,2000")),
-        ("encryption", text("none")),
+        ("encryption", text(encryption)),
         ("handshake_timeout_ms", text("30000")),
         ("handshake_timeout_s", text("30")),
         ("session_timeout_ms", text("1800000")),
@@ -195,26 +252,60 @@ fn values(folder: &Path, port: u16) -> Values {
     .into()
 }
 
-/// The manifests of the project and the agent understand each other.
-#[rstest]
-#[case("subject-agent.yaml")]
-#[case("subject-agent-options.yaml")]
-fn an_agent_starts_as_its_manifest_says(#[case] file: &str) {
-    let folder = TempDir::new().unwrap();
+/// Starts an agent as a manifest of the project says, with these values for the placeholders.
+fn start_by(file: &str, folder: TempDir, values: &Values) -> Agent {
     let manifest = Manifest::read(&root().join("agent-under-test").join(file)).unwrap();
-    let values = values(folder.path(), free_port());
     if let Some(template) = &manifest.config_template {
-        std::fs::write(&values["config"], template.render(&values).unwrap()).unwrap();
+        std::fs::write(&values["config"], template.render(values).unwrap()).unwrap();
     }
     let manifest = manifest.with_program("iaspec", Path::new(iaspec().get_program()));
-    let (program, words) = manifest.command(&values).unwrap();
+    let (program, words) = manifest.command(values).unwrap();
     let mut command = Command::new(program);
     command.args(words);
     let agent = Agent::spawn(folder, command);
     assert_eq!(agent.address.port().to_string(), values["port"]);
+    agent
+}
+
+/// The manifests of the project and the agent understand each other.
+#[rstest]
+fn an_agent_starts_as_its_manifest_says(
+    #[values("subject-agent.yaml", "subject-agent-options.yaml")] file: &str,
+) {
+    let folder = TempDir::new().unwrap();
+    let values = values(folder.path(), free_port(), "none");
+    let agent = start_by(file, folder, &values);
     let mut client = agent.client(&format!("{OFFER} {OTTER}"));
     client.read(9);
     assert_eq!(client.root_path(), values["otter_root"]);
+}
+
+#[rstest]
+fn an_agent_encrypts_with_aes_as_its_manifest_says(
+    #[values("subject-agent.yaml", "subject-agent-options.yaml")] file: &str,
+) {
+    let folder = TempDir::new().unwrap();
+    let mut values = values(folder.path(), free_port(), "aes");
+    values.insert("aes_key", "000102030405060708090a0b0c0d0e0f".to_owned());
+    let agent = start_by(file, folder, &values);
+    let mut client = agent.client(&format!("{OFFER} 11000000"));
+    assert_eq!(client.read(1), [2]);
+    assert!(matches!(client.end(), Ended::Closed(rest) if rest.len() == 24));
+}
+
+#[rstest]
+fn an_agent_presents_its_certificate_as_its_manifest_says(
+    #[values("subject-agent.yaml", "subject-agent-options.yaml")] file: &str,
+) {
+    let certificate = Certificate::new();
+    let folder = TempDir::new().unwrap();
+    let mut values = values(folder.path(), free_port(), "ssl");
+    values.insert("cert_pem", certificate.certificate());
+    values.insert("key_pem", certificate.key());
+    let agent = start_by(file, folder, &values);
+    let mut client = certificate.client(agent.address, OFFER, &rustls::version::TLS13);
+    std::io::Write::write_all(&mut client, &bytes(OTTER)).unwrap();
+    assert_eq!(root_path(&mut client), values["otter_root"]);
 }
 
 /// Every option stands for an element of the configuration or is told apart from it, and has its twin.

@@ -1,19 +1,79 @@
 //! Lines out of chunks, in bounded memory.
 
+use std::io::{self, BufRead, ErrorKind};
+use std::str;
+
 use super::MAX_LINE;
+use super::usage::Usage;
+
+/// What reading lines comes to.
+pub(crate) enum Input<'a> {
+    /// A line, without its line feed, or why there is none to go by.
+    Line(Result<&'a str, Usage>),
+    /// Nothing more lies ready; the next thing is to wait for it.
+    Pause,
+}
+
+/// Hands over every line of `input` until it ends; a last line without line feed counts. A line above
+/// [`MAX_LINE`] is skipped in bounded memory.
+///
+/// # Errors
+///
+/// Whatever reading `input`, or `handle`, fails with.
+pub(crate) fn each_line(
+    mut input: impl BufRead,
+    mut handle: impl FnMut(Input<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut pending = LineBuffer::default();
+    loop {
+        handle(Input::Pause)?;
+        let chunk = match input.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if chunk.is_empty() {
+            break;
+        }
+        let mut unread = chunk;
+        while let Some((line, after)) = pending.complete(unread) {
+            handle(Input::Line(line.text()))?;
+            unread = after;
+            pending.clear();
+        }
+        pending.extend(unread);
+        let consumed = chunk.len();
+        input.consume(consumed);
+    }
+    match pending.last() {
+        Some(line) => handle(Input::Line(line.text())),
+        None => Ok(()),
+    }
+}
 
 /// What a line turned out to be, without its line feed.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Line<'a> {
+enum Line<'a> {
     /// At most [`MAX_LINE`] bytes.
     Bytes(&'a [u8]),
     /// More than that; they are gone.
     Overlong,
 }
 
+impl<'a> Line<'a> {
+    fn text(self) -> Result<&'a str, Usage> {
+        match self {
+            Self::Bytes(bytes) => {
+                str::from_utf8(bytes).map_err(|_| Usage::new("the line is not valid UTF-8"))
+            }
+            Self::Overlong => Err(Usage::new(format!("the line is longer than {MAX_LINE} bytes"))),
+        }
+    }
+}
+
 /// The beginning of a line whose end has not come yet.
 #[derive(Debug, Default)]
-pub(super) struct LineBuffer {
+struct LineBuffer {
     begun: Vec<u8>,
     overlong: bool,
 }
@@ -22,10 +82,7 @@ impl LineBuffer {
     /// The line that ends in `chunk`, and what follows it there; `None` if no line ends in it.
     ///
     /// A line that lies within the chunk is not copied. The next one needs a [`LineBuffer::clear`] before it.
-    pub(super) fn complete<'a, 'chunk: 'a>(
-        &'a mut self,
-        chunk: &'chunk [u8],
-    ) -> Option<(Line<'a>, &'chunk [u8])> {
+    fn complete<'a, 'chunk: 'a>(&'a mut self, chunk: &'chunk [u8]) -> Option<(Line<'a>, &'chunk [u8])> {
         let end = chunk.iter().position(|&byte| byte == b'\n')?;
         let (tail, after) = chunk.split_at_checked(end)?;
         let after = after.split_first().map_or(after, |(_line_feed, after)| after);
@@ -37,7 +94,7 @@ impl LineBuffer {
     }
 
     /// Adds to the line that has begun, or gives it up when it gets too long.
-    pub(super) fn extend(&mut self, part: &[u8]) {
+    fn extend(&mut self, part: &[u8]) {
         self.overlong |= part.len() > MAX_LINE.saturating_sub(self.begun.len());
         if self.overlong {
             self.begun.clear();
@@ -47,7 +104,7 @@ impl LineBuffer {
     }
 
     /// What has begun, taken as a line; `None` if nothing has.
-    pub(super) fn last(&self) -> Option<Line<'_>> {
+    fn last(&self) -> Option<Line<'_>> {
         match (self.overlong, self.begun.is_empty()) {
             (true, _) => Some(Line::Overlong),
             (false, false) => Some(Line::Bytes(&self.begun)),
@@ -56,7 +113,7 @@ impl LineBuffer {
     }
 
     /// Forgets the line, for the next one to begin.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.begun.clear();
         self.overlong = false;
     }

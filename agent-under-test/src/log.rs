@@ -1,4 +1,4 @@
-//! The agent's log: lines to standard error or a file, which never hold up whoever writes them.
+//! A log: lines to standard error or a file, which never hold up whoever writes them.
 //!
 //! A thread of its own does the writing. When it cannot keep up, for instance because nobody reads the pipe
 //! behind standard error, lines are dropped and counted.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where lines go in. Each begins with the seconds since the log was opened.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     lines: SyncSender<String>,
     dropped: AtomicU64,
     opened: Instant,
@@ -30,7 +30,7 @@ pub struct Log {
 
 /// The thread at the other end.
 #[derive(Debug)]
-pub struct LogWriter {
+pub(crate) struct LogWriter {
     ended: Receiver<()>,
 }
 
@@ -40,7 +40,7 @@ impl Log {
     /// # Errors
     ///
     /// The file cannot be opened, or the thread cannot be started.
-    pub fn open(file: Option<&Path>) -> io::Result<(Self, LogWriter)> {
+    pub(crate) fn open(file: Option<&Path>) -> io::Result<(Self, LogWriter)> {
         let target: Box<dyn Write + Send> = match file {
             Some(path) => Box::new(File::options().create(true).append(true).open(path)?),
             None => Box::new(io::stderr()),
@@ -60,7 +60,7 @@ impl Log {
     }
 
     /// Writes a line. It returns at once, whatever becomes of the line.
-    pub fn line(&self, text: fmt::Arguments<'_>) {
+    pub(crate) fn line(&self, text: fmt::Arguments<'_>) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 && !self.send(format_args!("{dropped} lines of this log were dropped here")) {
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Log {
 
 impl LogWriter {
     /// Waits until every line is written, after the last [`Log`] was dropped; not for ever if that hangs.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         match self.ended.recv_timeout(PATIENCE) {
             Ok(()) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {}
         }

@@ -1,4 +1,4 @@
-//! Between JSON and the data conventions: which JSON stands for an int64, a GUID, an array of bytes.
+//! Between JSON and the protocol: which JSON stands for an int64, a GUID, an array of bytes, a file.
 //!
 //! JSON is taken apart lazily, one level at a time, for two reasons: the `id` of a request stays readable when
 //! another member is wrong, and a string of megabytes is borrowed from its line. A derived deserializer would
@@ -13,11 +13,13 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::failure::Usage;
-use crate::protocol::{AgentType, Command, InitializationVector, Key, ProtocolVersion, SessionId, Ticks};
+use super::usage::Usage;
+use crate::protocol::{
+    AgentType, Command, InitializationVector, Key, Padding, ProtocolVersion, SessionId, Ticks, UpdateFile,
+};
 
 /// A value that JSON can stand for.
-pub(super) trait FromJson<'a>: Sized {
+pub(crate) trait FromJson<'a>: Sized {
     /// Reads the value, borrowing from the line where it can.
     ///
     /// # Errors
@@ -27,18 +29,18 @@ pub(super) trait FromJson<'a>: Sized {
 }
 
 /// A value that is told as JSON.
-pub(super) trait ToJson {
+pub(crate) trait ToJson {
     /// The JSON, as something that serializes to it.
     fn to_json(&self) -> impl Serialize;
 }
 
 /// Deserializes JSON of a kind that serde knows.
-fn parse<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Usage> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Usage> {
     serde_json::from_str(json.get()).map_err(|error| Usage::new(error.to_string()))
 }
 
 /// The members of a JSON object, in any order; of a repeated one the last counts.
-pub(super) struct Members<'a>(BTreeMap<String, &'a RawValue>);
+pub(crate) struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Members<'a> {
     /// Takes the object on a request line apart.
@@ -46,7 +48,7 @@ impl<'a> Members<'a> {
     /// # Errors
     ///
     /// [`Usage`] if the line is anything but one JSON object.
-    pub(super) fn of_line(line: &'a str) -> Result<Self, Usage> {
+    pub(crate) fn of_line(line: &'a str) -> Result<Self, Usage> {
         serde_json::from_str(line)
             .map(Self)
             .map_err(|error| Usage::new(format!("the line is not a JSON object: {error}")))
@@ -57,7 +59,7 @@ impl<'a> Members<'a> {
     /// # Errors
     ///
     /// [`Usage`] if there is none.
-    pub(super) fn raw(&self, name: &str) -> Result<&'a RawValue, Usage> {
+    pub(crate) fn raw(&self, name: &str) -> Result<&'a RawValue, Usage> {
         self.0.get(name).copied().ok_or_else(|| Usage::new(format!("member {name:?} is missing")))
     }
 
@@ -66,7 +68,7 @@ impl<'a> Members<'a> {
     /// # Errors
     ///
     /// [`Usage`] if there is none, or it is no `T`.
-    pub(super) fn member<T: FromJson<'a>>(&self, name: &str) -> Result<T, Usage> {
+    pub(crate) fn member<T: FromJson<'a>>(&self, name: &str) -> Result<T, Usage> {
         T::from_json(self.raw(name)?).map_err(|usage| usage.within(name))
     }
 
@@ -75,7 +77,7 @@ impl<'a> Members<'a> {
     /// # Errors
     ///
     /// [`Usage`] if it is there and no `T`.
-    pub(super) fn optional<T: FromJson<'a>>(&self, name: &str) -> Result<Option<T>, Usage> {
+    pub(crate) fn optional<T: FromJson<'a>>(&self, name: &str) -> Result<Option<T>, Usage> {
         if self.0.contains_key(name) { self.member(name) } else { Ok(None) }
     }
 }
@@ -116,7 +118,13 @@ macro_rules! number {
     )+};
 }
 
-number!(i8 u8 i32);
+number!(i8 u8 u16 i32);
+
+impl FromJson<'_> for bool {
+    fn from_json(json: &RawValue) -> Result<Self, Usage> {
+        parse(json)
+    }
+}
 
 macro_rules! domain_number {
     ($($type:ident)+) => {$(
@@ -131,7 +139,7 @@ macro_rules! domain_number {
 domain_number!(AgentType Command ProtocolVersion SessionId);
 
 /// A number of 64 bits as a decimal string, since many readers of JSON keep only 53 of them.
-pub(super) struct Decimal(pub(super) i64);
+pub(crate) struct Decimal(pub(crate) i64);
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -189,7 +197,7 @@ impl ToJson for Uuid {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a string.
-pub(super) fn text_from_json(json: &RawValue) -> Result<Cow<'_, str>, Usage> {
+pub(crate) fn text_from_json(json: &RawValue) -> Result<Cow<'_, str>, Usage> {
     parse(json).map(|Text(text)| text)
 }
 
@@ -206,7 +214,7 @@ impl ToJson for Cow<'_, str> {
 }
 
 /// Bytes as lower-case hexadecimal.
-pub(super) struct Hex<'a>(pub(super) &'a [u8]);
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 
 impl Serialize for Hex<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -218,7 +226,7 @@ impl Serialize for Hex<'_> {
 }
 
 /// Reads hexadecimal, two digits of either case a byte.
-pub(super) fn bytes_from_hex(json: &RawValue) -> Result<Vec<u8>, Usage> {
+pub(crate) fn bytes_from_hex(json: &RawValue) -> Result<Vec<u8>, Usage> {
     let digits = text_from_json(json)?;
     let mut bytes = vec![0; digits.len() / 2];
     hex::decode_to_slice(digits.as_bytes(), &mut bytes)
@@ -249,5 +257,26 @@ impl FromJson<'_> for InitializationVector {
 impl FromJson<'_> for Key {
     fn from_json(json: &RawValue) -> Result<Self, Usage> {
         Key::try_from(bytes_from_hex(json)?.as_slice()).map_err(|error| Usage::new(error.to_string()))
+    }
+}
+
+impl FromJson<'_> for Padding {
+    fn from_json(json: &RawValue) -> Result<Self, Usage> {
+        match text_from_json(json)?.as_ref() {
+            "pkcs7" => Ok(Self::Pkcs7),
+            "zeros" => Ok(Self::Zeros),
+            unknown => Err(Usage::new(format!("unknown padding {unknown:?}"))),
+        }
+    }
+}
+
+impl<'a> FromJson<'a> for UpdateFile<'a> {
+    fn from_json(json: &'a RawValue) -> Result<Self, Usage> {
+        let members = Members::from_json(json)?;
+        Ok(Self {
+            name: members.member("name")?,
+            modified: members.member("modified_ticks")?,
+            contents: members.member("contents")?,
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! What came in and is not handled yet, and what is to go out.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use crate::protocol::Writer;
 
 /// From this size on a message is handed over in the memory that it arrived in; below, it is copied.
 const LARGE: usize = 64 << 10;
@@ -10,20 +12,20 @@ const KEPT: usize = 4 << 10;
 
 /// Bytes in the order they came, taken off at the front.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Inbox {
     /// What is there.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
     /// Appends bytes. The memory grows as they come: to no more than twice what is there, and not beyond
     /// `announced` bytes unless so many have come (FRM-6).
-    pub(super) fn extend(&mut self, bytes: &[u8], announced: usize) {
+    pub(crate) fn extend(&mut self, bytes: &[u8], announced: usize) {
         self.bytes.drain(..self.start);
         self.start = 0;
         let needed = self.bytes.len() + bytes.len();
@@ -35,9 +37,9 @@ impl Inbox {
     }
 
     /// Takes off the first `length` bytes, which must be there.
-    pub(super) fn take(&mut self, length: usize) -> Bytes {
+    pub(crate) fn take(&mut self, length: usize) -> BytesMut {
         if length < LARGE {
-            let taken = Bytes::copy_from_slice(&self.bytes()[..length]);
+            let taken = BytesMut::from(&self.bytes()[..length]);
             self.start += length;
             if self.bytes().is_empty() {
                 self.clear();
@@ -45,12 +47,14 @@ impl Inbox {
             return taken;
         }
         let rest = self.bytes.split_off(self.start + length);
-        let whole = Bytes::from(std::mem::replace(&mut self.bytes, rest));
-        whole.slice(std::mem::take(&mut self.start)..)
+        let mut whole = Bytes::from(std::mem::replace(&mut self.bytes, rest));
+        let _ = whole.split_to(std::mem::take(&mut self.start));
+        // Nobody else has it, so that nothing is copied.
+        BytesMut::from(whole)
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         empty(&mut self.bytes);
         self.start = 0;
     }
@@ -58,26 +62,39 @@ impl Inbox {
 
 /// Bytes to be sent, in order.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
 }
 
 impl Outbox {
     /// What is still to be sent.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
 
-    /// Appends bytes.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
+    /// Appends what `write` writes; nothing if it fails.
+    pub(crate) fn append<E>(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<(), E> {
+        let bytes = std::mem::take(self.tail());
+        let before = bytes.len();
+        let mut writer = Writer::onto(bytes);
+        let written = write(&mut writer);
+        self.bytes = writer.into_bytes();
+        if written.is_err() {
+            self.bytes.truncate(before);
+        }
+        written
+    }
+
+    /// Where bytes can be appended to those that are still to be sent.
+    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         self.bytes.drain(..self.sent);
         self.sent = 0;
-        self.bytes.extend_from_slice(bytes);
+        &mut self.bytes
     }
 
     /// The first `count` bytes were sent.
-    pub(super) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize) {
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.bytes().is_empty() {
             empty(&mut self.bytes);
@@ -145,11 +162,41 @@ mod tests {
     }
 
     #[test]
+    fn a_large_message_is_not_copied() {
+        let mut inbox = Inbox::default();
+        inbox.extend(b"before", 6 + LARGE);
+        inbox.extend(&[7; LARGE], 6 + LARGE);
+        inbox.take(6);
+        let there = inbox.bytes().as_ptr();
+        assert_eq!(inbox.take(LARGE).as_ptr(), there);
+    }
+
+    fn append(outbox: &mut Outbox, bytes: &[u8]) {
+        let appended: Result<(), ()> = outbox.append(|writer| {
+            writer.raw(bytes);
+            Ok(())
+        });
+        assert_eq!(appended, Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_written_whole_leaves_nothing() {
+        let mut outbox = Outbox::default();
+        append(&mut outbox, b"abc");
+        outbox.sent(1);
+        let failed = outbox.append(|writer| {
+            writer.raw(b"def");
+            Err("no")
+        });
+        assert_eq!((failed, outbox.bytes()), (Err("no"), &b"bc"[..]));
+    }
+
+    #[test]
     fn what_was_sent_is_gone_and_the_rest_follows() {
         let mut outbox = Outbox::default();
-        outbox.extend(b"abc");
+        append(&mut outbox, b"abc");
         outbox.sent(1);
-        outbox.extend(b"d");
+        append(&mut outbox, b"d");
         assert_eq!(outbox.bytes(), b"bcd");
         outbox.sent(3);
         assert_eq!(outbox.bytes(), b"");

@@ -1,0 +1,21 @@
+//! The reference client as a process, against the reference agent as another.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the verdict"
+)]
+
+#[path = "../agent/process.rs"]
+#[allow(dead_code, reason = "clients of its own are for the tests of the agent")]
+mod process;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod ends;
+mod modes;
+mod trust;
+mod versions;
