@@ -199,6 +199,8 @@ pub enum Happening {
     ClosedBySubject,
     /// The subject broke the connection off.
     ResetBySubject,
+    /// The subject sent what cannot be decrypted.
+    Unopened,
 }
 
 /// An outcome that the manifest expects.

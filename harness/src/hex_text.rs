@@ -70,6 +70,14 @@ impl Stretch {
         }
     }
 
+    /// Appends its bytes.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Stretch::Bytes(bytes) => out.extend_from_slice(bytes),
+            Stretch::Repeated { byte, count } => out.resize(out.len() + count, *byte),
+        }
+    }
+
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -37,7 +37,7 @@ impl Known for Run {
 fn with_matching<T>(call: impl FnOnce(Matching<'_>) -> T) -> T {
     let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
     let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    call(Matching { player, any_command: false })
+    call(Matching { player, any_command: false, zero_padded: false })
 }
 
 fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> T {
@@ -220,7 +220,7 @@ fn any_command_will_do_where_the_subject_reads_it_so() {
     let expected: Spot<Frame> = read("{command: 3, data: [{int32: 7}]}");
     let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
     let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    let any = Matching { player, any_command: true };
+    let any = Matching { player, any_command: true, zero_padded: false };
     assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 07000000")).is_ok());
     assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 08000000")).is_err());
 }

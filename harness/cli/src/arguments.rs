@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::terms::TimeSpan;
+use iaspec_harness::subject::Role;
+use iaspec_harness::terms::{Encryption, TimeSpan};
 
 use crate::commands::agent;
 
@@ -61,6 +62,7 @@ Examples:
   iaspec run                                  the reference implementation, every role
   iaspec run subject-codec.yaml               the subject of a manifest
   iaspec run subject.yaml --filter 'codec/strings/**' --clause DAT-2
+  iaspec run --role agent --encryption aes
   iaspec run subject.yaml --report ndjson=run.ndjson --report junit=run.xml --strict
   IASPEC_REPORT=junit=run.xml iaspec run subject.yaml --slow --seed 7
   iaspec run subject.yaml --filter 'handshake/**' --conversations all
@@ -225,6 +227,12 @@ pub(crate) struct Run {
     /// Run each case so many times
     #[arg(long, value_name = "N", env = "IASPEC_REPEAT", default_value = "1", value_parser = whole_number::<u32, 1, 100_000>)]
     pub(crate) repeat: u32,
+    /// Only in a mode of encryption: none, ssl or aes; may be given several times [default: all that the subject supports]
+    #[arg(long, value_name = "MODE", env = "IASPEC_ENCRYPTION", value_delimiter = ',', value_parser = mode)]
+    pub(crate) encryption: Vec<Encryption>,
+    /// Only subjects of a role: agent or codec; may be given several times
+    #[arg(long, value_name = "ROLE", env = "IASPEC_ROLE", value_delimiter = ',', value_parser = role)]
+    pub(crate) role: Vec<Role>,
     /// Run the slow cases too, which take half a minute and more
     #[arg(long, env = "IASPEC_SLOW")]
     pub(crate) slow: bool,
@@ -308,6 +316,21 @@ fn report_file(text: &str) -> Result<ReportTo, String> {
         }
         report => Ok(report),
     }
+}
+
+fn mode(text: &str) -> Result<Encryption, String> {
+    match text {
+        "none" => Ok(Encryption::None),
+        "ssl" => Ok(Encryption::Ssl),
+        "aes" => Ok(Encryption::Aes),
+        _ => Err("there are none, ssl and aes".to_owned()),
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let all = [Role::Agent, Role::Client, Role::Host, Role::Codec];
+    let known = all.into_iter().find(|role| role.to_string() == text);
+    known.ok_or_else(|| "there are agent, client, host and codec".to_owned())
 }
 
 /// A whole number within bounds, which a message about another one names.

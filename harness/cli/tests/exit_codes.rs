@@ -30,7 +30,8 @@ fn a_conformant_subject_ends_with_0() {
         .iter()
         .flat_map(|transcript| &transcript.cases)
         .filter(|case| case.roles.contains(&iaspec_harness::vectors::transcript::Party::Agent));
-    assert_eq!(passed + skipped, corpus.codec.len() + for_agents.count());
+    // Many conversations run in several modes of encryption.
+    assert!(passed + skipped >= corpus.codec.len() + for_agents.count(), "{}", ran.last_line());
     assert!(passed > 1500 && skipped < 100, "{}", ran.last_line());
     assert_eq!(ran.last_line(), format!("run: {passed} passed, 0 failed, {skipped} skipped"));
 }

@@ -6,8 +6,8 @@ use crate::clauses::Tier;
 use crate::event::{CaseResult, ClauseText, Expected};
 use crate::format::{Shape, TypeRef};
 use crate::select::{Pattern, hint};
-use crate::subject::manifest::Encryption;
 use crate::subject::{Manifest, Role};
+use crate::terms::{Encryption, word};
 use crate::vectors::transcript::{Party, TranscriptCase};
 use crate::vectors::{CodecCase, Corpus};
 use crate::verdict::Outcome;
@@ -21,6 +21,8 @@ pub struct Selection {
     pub clauses: Vec<String>,
     /// Tiers.
     pub tiers: Vec<Tier>,
+    /// Modes of encryption.
+    pub modes: Vec<Encryption>,
     /// Whether slow cases run; otherwise they are skipped.
     pub slow: bool,
 }
@@ -58,20 +60,29 @@ pub enum Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// The cases of a role with their places in the corpus: those of codecs come first, then all transcripts.
-    fn of_role(corpus: &'a Corpus, role: Role) -> Vec<(usize, Self)> {
+    /// The cases of a role, each in every mode of encryption in which it can be run, with their places in the
+    /// corpus: those of codecs come first, then all transcripts.
+    fn of_role(corpus: &'a Corpus, role: Role) -> Vec<Variant<'a>> {
         let party = match role {
-            Role::Codec => return corpus.codec.iter().map(Case::Codec).enumerate().collect(),
+            Role::Codec => {
+                let cases = corpus.codec.iter().enumerate();
+                return cases.map(|(index, case)| Variant::plain(index, Case::Codec(case))).collect();
+            }
             Role::Agent => Party::Agent,
             Role::Client => Party::Client,
             Role::Host => Party::Host,
         };
-        let transcripts = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
-        transcripts
-            .enumerate()
-            .filter(|(_, case)| case.roles.contains(&party))
-            .map(|(place, case)| (corpus.codec.len() + place, Case::Transcript(case)))
-            .collect()
+        let mut variants = Vec::new();
+        let mut index = corpus.codec.len();
+        for case in corpus.transcripts.iter().flat_map(|transcript| &transcript.cases) {
+            for mode in super::agent::modes(case) {
+                if case.roles.contains(&party) {
+                    variants.push(Variant::new(index, Case::Transcript(case), mode));
+                }
+                index += 1;
+            }
+        }
+        variants
     }
 
     /// Its name.
@@ -123,6 +134,32 @@ impl<'a> Case<'a> {
     }
 }
 
+/// A case in one mode of encryption.
+#[derive(Clone, Debug)]
+struct Variant<'a> {
+    index: usize,
+    case: Case<'a>,
+    mode: Encryption,
+    name: String,
+    was: Option<String>,
+}
+
+impl<'a> Variant<'a> {
+    fn new(index: usize, case: Case<'a>, mode: Encryption) -> Self {
+        let suffix = match mode {
+            Encryption::None => String::new(),
+            mode => format!("@{}", word(&mode)),
+        };
+        let name = format!("{}{suffix}", case.name());
+        let was = case.was().map(|was| format!("{was}{suffix}"));
+        Self { index, case, mode, name, was }
+    }
+
+    fn plain(index: usize, case: Case<'a>) -> Self {
+        Self::new(index, case, Encryption::None)
+    }
+}
+
 /// A case of a plan.
 #[derive(Clone, Debug)]
 pub struct PlannedCase<'a> {
@@ -130,6 +167,10 @@ pub struct PlannedCase<'a> {
     pub index: usize,
     /// The case.
     pub case: Case<'a>,
+    /// The mode of encryption in which it runs.
+    pub mode: Encryption,
+    /// Its name, with the mode where that is not none: `framing/segments/one@aes`.
+    pub name: String,
     /// Why it is skipped, if it is.
     pub skip: Option<String>,
     /// The outcome that the manifest expects.
@@ -173,7 +214,8 @@ impl<'a> Plan<'a> {
         let manifests: Vec<&Manifest> = manifests.into_iter().collect();
         let roles: Vec<Role> = manifests.iter().map(|manifest| manifest.role).collect();
         let of_roles = roles.iter().flat_map(|role| Case::of_role(corpus, *role));
-        let names: Vec<_> = of_roles.map(|(_, case)| (case.name(), case.was())).collect();
+        let variants: Vec<Variant<'_>> = of_roles.collect();
+        let names = names(&variants);
         for filter in &selection.filters {
             means_a_case(filter, &names, &roles).map_err(SelectionError)?;
         }
@@ -192,23 +234,28 @@ impl<'a> Plan<'a> {
 
     fn of(corpus: &'a Corpus, manifest: &Manifest, selection: &Selection) -> Result<Self, SelectionError> {
         let of_role = Case::of_role(corpus, manifest.role);
-        let names: Vec<_> = of_role.iter().map(|(_, case)| (case.name(), case.was())).collect();
+        let names = names(&of_role);
         for (pattern, expect) in &manifest.expect {
             means_a_case(pattern, &names, &[manifest.role]).map_err(|message| {
                 let (line, column) = manifest.source.line_column(expect.case.span.start);
                 SelectionError(format!("{}:{line}:{column}: under `expect`: {message}", manifest.source.name))
             })?;
         }
-        let cases: Vec<_> = of_role
-            .into_iter()
-            .filter(|(_, case)| selection.takes(case.name(), case.was(), case.clauses(), case.tier()))
-            .map(|(index, case)| PlannedCase {
-                index,
-                case,
-                skip: unsupported(case, corpus, manifest).or_else(|| selection.too_slow(case)),
-                expected: expected(case, manifest),
-            })
-            .collect();
+        let runnable = of_role.iter().filter(|variant| runs_in(variant, &of_role, manifest));
+        let taken = runnable.filter(|variant| {
+            let (name, was) = (&variant.name, variant.was.as_deref());
+            selection.takes(name, was, variant.case.clauses(), variant.case.tier())
+                && (selection.modes.is_empty() || selection.modes.contains(&variant.mode))
+        });
+        let planned = |variant: &Variant<'a>| PlannedCase {
+            index: variant.index,
+            case: variant.case,
+            mode: variant.mode,
+            name: variant.name.clone(),
+            skip: unsupported(variant, corpus, manifest).or_else(|| selection.too_slow(variant.case)),
+            expected: expected(variant, manifest),
+        };
+        let cases: Vec<_> = taken.map(planned).collect();
         Ok(Self { cases })
     }
 
@@ -224,6 +271,25 @@ impl<'a> Plan<'a> {
         };
         corpus.clauses.iter().filter(|clause| cited.contains(clause.id.as_str())).map(text).collect()
     }
+}
+
+/// Whether a case is planned in a mode: one that the subject supports, or the first where it supports none of them,
+/// which is then skipped with the reason.
+fn runs_in(variant: &Variant<'_>, all: &[Variant<'_>], manifest: &Manifest) -> bool {
+    let supported =
+        |mode: Encryption| manifest.role == Role::Codec || manifest.supports.encryption.contains(&mode);
+    if supported(variant.mode) {
+        return true;
+    }
+    // The modes of a case stand side by side.
+    let same = all.iter().filter(|other| other.case.name() == variant.case.name());
+    let mut modes = same.map(|other| other.mode);
+    let first = modes.next();
+    first == Some(variant.mode) && !modes.any(supported)
+}
+
+fn names<'v>(variants: &'v [Variant<'_>]) -> Vec<(&'v str, Option<&'v str>)> {
+    variants.iter().map(|variant| (variant.name.as_str(), variant.was.as_deref())).collect()
 }
 
 fn nothing_fits(roles: &[Role]) -> SelectionError {
@@ -245,10 +311,10 @@ fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role
 }
 
 /// Why a subject need not pass a case.
-fn unsupported(case: Case<'_>, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
-    match case {
+fn unsupported(variant: &Variant<'_>, corpus: &Corpus, manifest: &Manifest) -> Option<String> {
+    match variant.case {
         Case::Codec(case) => unsupported_by_codec(case, corpus, manifest),
-        Case::Transcript(case) => super::agent::unsupported(case, manifest),
+        Case::Transcript(case) => super::agent::unsupported(case, variant.mode, manifest),
     }
 }
 
@@ -260,9 +326,9 @@ fn unsupported_by_codec(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) 
     lacking.then(|| "needs AES; the manifest does not list it under supports.encryption".to_owned())
 }
 
-fn expected(case: Case<'_>, manifest: &Manifest) -> Option<Expected> {
-    let (_, expect) =
-        manifest.expect.iter().find(|(pattern, _)| pattern.matches_either(case.name(), case.was()))?;
+fn expected(variant: &Variant<'_>, manifest: &Manifest) -> Option<Expected> {
+    let fits = |pattern: &Pattern| pattern.matches_either(&variant.name, variant.was.as_deref());
+    let (_, expect) = manifest.expect.iter().find(|(pattern, _)| fits(pattern))?;
     Some(Expected { outcome: expect.outcome.value, reason: expect.reason.clone() })
 }
 
@@ -279,7 +345,7 @@ impl PlannedCase<'_> {
             subject: manifest.name.clone(),
             index: self.index,
             repetition,
-            case: self.case.name().to_owned(),
+            case: self.name.clone(),
             title: self.case.title(),
             outcome,
             tier: self.case.tier(),

@@ -35,8 +35,17 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// Encrypts a plaintext that has its padding already.
+    pub(crate) fn seal_padded(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+        if !bytes.len().is_multiple_of(AES_BLOCK) {
+            return Err(format!("{} bytes with their padding are no multiple of {AES_BLOCK}", bytes.len()));
+        }
+        self.encrypt_blocks(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Pads and encrypts.
-    pub(super) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
         let mut bytes = plain.to_vec();
         let missing = AES_BLOCK - plain.len() % AES_BLOCK;
         match self.padding {
@@ -44,15 +53,20 @@ impl Secrets {
             Padding::Zeros if missing < AES_BLOCK => bytes.resize(plain.len() + missing, 0),
             Padding::Zeros => {}
         }
-        match self.key.len() {
-            16 => encrypt(self.started::<Encryptor<Aes128>>()?, &mut bytes),
-            _ => encrypt(self.started::<Encryptor<Aes256>>()?, &mut bytes),
-        }
+        self.encrypt_blocks(&mut bytes)?;
         Ok(bytes)
     }
 
+    fn encrypt_blocks(&self, bytes: &mut [u8]) -> Result<(), String> {
+        match self.key.len() {
+            16 => encrypt(self.started::<Encryptor<Aes128>>()?, bytes),
+            _ => encrypt(self.started::<Encryptor<Aes256>>()?, bytes),
+        }
+        Ok(())
+    }
+
     /// Decrypts and takes the padding off. Gives the plaintext and the padding bytes.
-    pub(super) fn open(&self, sealed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
+    pub(crate) fn open(&self, sealed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
         if sealed.is_empty() || !sealed.len().is_multiple_of(AES_BLOCK) {
             return Err(format!(
                 "{} encrypted bytes are not a positive multiple of {AES_BLOCK}",

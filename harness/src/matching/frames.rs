@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::{Bindings, Matching, Mismatch, complete, difference_summary, only_type};
-use crate::format::ByteDifference;
+use crate::format::{AES_BLOCK, ByteDifference};
 use crate::hex_text::{self, amount};
 use crate::vectors::transcript::data::{Frame, FrameFields, Item};
 use crate::vectors::transcript::play::{Framing, Unbuildable};
@@ -40,6 +40,17 @@ impl Framing<'_> {
     }
 }
 
+/// Appends the zeros that an AES plaintext of a message gets, which become a part of its data (AES-3).
+fn pad_with_zeros(message: &mut Vec<u8>, framing: Framing<'_>) {
+    // The plaintext has the next vector in place of the length.
+    let plaintext = AES_BLOCK + message.len().saturating_sub(4);
+    message.resize(message.len() + plaintext.next_multiple_of(AES_BLOCK) - plaintext, 0);
+    let data = i32::try_from(message.len().saturating_sub(framing.header)).unwrap_or(i32::MAX);
+    if let Some(length) = message.first_chunk_mut::<4>() {
+        *length = data.to_le_bytes();
+    }
+}
+
 /// What a length must be that [`Framing::cut`] takes, for reports.
 pub fn good_length() -> String {
     format!("0 to {LARGEST_DATA}")
@@ -58,7 +69,14 @@ impl Matching<'_> {
     ) -> Result<Option<Vec<u8>>, Unbuildable> {
         let mut open = self.any_command;
         frame.symbols(&mut |_, symbol| open |= symbol.is_matcher());
-        if open { Ok(None) } else { self.player.frame(frame, framing).map(Some) }
+        if open {
+            return Ok(None);
+        }
+        let mut bytes = self.player.frame(frame, framing)?;
+        if self.zero_padded {
+            pad_with_zeros(&mut bytes, framing);
+        }
+        Ok(Some(bytes))
     }
 
     /// Compares a message that came whole.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use crate::format::{ByteDifference, Formats};
+use crate::format::{AES_BLOCK, ByteDifference, Formats};
 use crate::hex_text::{self, amount};
 use crate::vectors::transcript::data::{Data, Item};
 use crate::vectors::transcript::play::{Player, Unbuildable, agent_type};
@@ -42,6 +42,8 @@ pub struct Matching<'a> {
     pub player: Player<'a>,
     /// Whether responses may carry any command (knob `response_code`).
     pub any_command: bool,
+    /// Whether the data of a message may have zero bytes behind it, up to a multiple of 16 of its AES plaintext (AES-3).
+    pub zero_padded: bool,
 }
 
 /// A field whose value is not the expected one.
@@ -136,7 +138,8 @@ impl Matching<'_> {
             let used = self.item(&item.value, item.span, rest, last, type_hint, &mut bindings)?;
             rest = &rest[used..];
         }
-        if rest.is_empty() {
+        let is_padding = self.zero_padded && rest.len() < AES_BLOCK && rest.iter().all(|byte| *byte == 0);
+        if rest.is_empty() || is_padding {
             return Ok(bindings);
         }
         let used = actual.len() - rest.len();

@@ -1,5 +1,6 @@
 //! Subjects: what a manifest says of them, and the processes they run as.
 
+pub mod certificate;
 pub mod ground;
 pub mod listener;
 pub mod manifest;
@@ -8,6 +9,7 @@ pub mod placeholders;
 pub mod process;
 mod tree;
 
+pub use certificate::Certificate;
 pub use ground::Ground;
 pub use manifest::{Manifest, Role};
 pub use process::{Ending, Process, Stopped, Wiring};

@@ -157,6 +157,7 @@ fn happening(exchange: &Exchange, width: usize) -> String {
         Happening::Reset => "→ RST".to_owned(),
         Happening::ClosedBySubject => "← closed (FIN)".to_owned(),
         Happening::ResetBySubject => "← reset (RST)".to_owned(),
+        Happening::Unopened => "← what cannot be decrypted".to_owned(),
     }
 }
 
@@ -168,7 +169,10 @@ fn exchange_style(what: Happening) -> Style {
         | Happening::HalfClosed
         | Happening::Closed
         | Happening::Reset => Style::new().dimmed(),
-        Happening::Received | Happening::ClosedBySubject | Happening::ResetBySubject => Style::new(),
+        Happening::Received
+        | Happening::ClosedBySubject
+        | Happening::ResetBySubject
+        | Happening::Unopened => Style::new(),
         Happening::Unread => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
     }
 }

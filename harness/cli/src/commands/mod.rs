@@ -45,7 +45,12 @@ fn bad_vectors(findings: &[Finding]) -> Failure {
 fn selection(which: &Which) -> Result<Selection, Failure> {
     let filters = which.filter.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
     let filters = filters.map_err(Failure::usage)?;
-    Ok(Selection { filters, clauses: which.clause.clone(), tiers: which.tier.clone(), slow: false })
+    Ok(Selection {
+        filters,
+        clauses: which.clause.clone(),
+        tiers: which.tier.clone(),
+        ..Selection::default()
+    })
 }
 
 /// Why patterns mean no case, each with what may have been meant.

@@ -34,8 +34,15 @@ const REFERENCE_FILES: [Embedded; 1] =
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
-    let selection = Selection { slow: arguments.slow, ..selection(&arguments.which)? };
-    let manifests = manifests(arguments.subject.as_deref())?;
+    let modes = arguments.encryption.clone();
+    let selection = Selection { slow: arguments.slow, modes, ..selection(&arguments.which)? };
+    let mut manifests = manifests(arguments.subject.as_deref())?;
+    let known: Vec<String> = manifests.iter().map(|manifest| manifest.role.to_string()).collect();
+    manifests.retain(|manifest| arguments.role.is_empty() || arguments.role.contains(&manifest.role));
+    if manifests.is_empty() {
+        let known = known.join(" and ");
+        return Err(Failure::usage(format!("--role leaves no subject: there is one of role {known}")));
+    }
     let plans = Plan::for_all(&corpus, &manifests, &selection).map_err(|error| Failure::usage(error.0))?;
     if arguments.list {
         list(&plans)?;
@@ -86,8 +93,8 @@ fn list(plans: &Plans<'_>) -> Result<(), Failure> {
     for (manifest, plan) in plans {
         for planned in &plan.cases {
             match &planned.skip {
-                Some(reason) => writeln!(out, "{}  skipped: {reason}", planned.case.name())?,
-                None => writeln!(out, "{}", planned.case.name())?,
+                Some(reason) => writeln!(out, "{}  skipped: {reason}", planned.name)?,
+                None => writeln!(out, "{}", planned.name)?,
             }
         }
         count += plan.cases.len();

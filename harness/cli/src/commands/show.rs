@@ -24,7 +24,8 @@ pub(crate) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
     let patterns: Vec<Pattern> = arguments
         .cases
         .iter()
-        .map(|text| Pattern::new(text))
+        // The mode of encryption that a result has behind its name changes nothing that is shown.
+        .map(|text| Pattern::new(text.split_once('@').map_or(text.as_str(), |(name, _)| name)))
         .collect::<Result<_, _>>()
         .map_err(Failure::usage)?;
     let unknown = unknown_cases(&corpus, &patterns);

@@ -32,7 +32,8 @@ fn results(arguments: &[&str]) -> Vec<CaseResult> {
     let manifest = root().join("agent-under-test/subject-agent.yaml");
     let written = format!("ndjson={}", report.display());
     let manifest = manifest.to_str().expect("a UTF-8 path");
-    let run_all = ["run", manifest, "--slow", "--conversations", "all", "--report", &written];
+    let run_all =
+        ["run", manifest, "--slow", "--encryption", "none", "--conversations", "all", "--report", &written];
     let ran = run(&[&run_all[..], arguments].concat());
     let results = read(&report);
     let failed: Vec<_> = results.iter().filter(|result| !passed_or_skipped(result)).collect();

@@ -177,6 +177,7 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
             Happening::HalfClosed => "→ FIN, reading on".to_owned(),
             Happening::Closed => "→ closed".to_owned(),
             Happening::Reset => "→ RST".to_owned(),
+            Happening::Unopened => "← what cannot be decrypted".to_owned(),
             Happening::ClosedBySubject | Happening::ResetBySubject => {
                 end = ends.awaited.contains(name).then_some(exchange.what);
                 continue;

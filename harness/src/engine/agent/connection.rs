@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::secure::{Damage, Layer};
 use crate::hex_text::Stretch;
 
 /// How many bytes are read ahead of what the case looks at.
@@ -36,6 +37,8 @@ pub(super) enum End {
     Rst,
     /// By something else that the system reports.
     Broken(String),
+    /// Not at all: what came cannot be opened, and nothing behind it can.
+    Unopened(String),
 }
 
 impl std::fmt::Display for End {
@@ -44,6 +47,7 @@ impl std::fmt::Display for End {
             End::Fin => f.write_str("closed (FIN)"),
             End::Rst => f.write_str("reset (RST)"),
             End::Broken(error) => write!(f, "broken off ({error})"),
+            End::Unopened(reason) => write!(f, "left behind: what came cannot be decrypted ({reason})"),
         }
     }
 }
@@ -76,6 +80,10 @@ pub(super) struct Inbox {
     wanted: usize,
     /// Whether what was taken may be put back.
     kept: bool,
+    /// What opens the bytes that come, once the connection is encrypted.
+    layer: Option<Layer>,
+    /// Bytes that the layer has not opened yet.
+    raw: Vec<u8>,
 }
 
 impl Inbox {
@@ -120,6 +128,28 @@ impl Inbox {
     /// How and when the connection ended.
     pub(super) fn end(&self) -> Option<(&End, Instant)> {
         self.end.as_ref().map(|(end, when)| (end, *when))
+    }
+
+    /// What has been put between this connection and its messages, if it is encrypted.
+    pub(super) fn layer(&mut self) -> Option<&mut Layer> {
+        self.layer.as_mut()
+    }
+
+    /// From here on what comes is opened by a layer: also what came already and was not taken.
+    fn put_on(&mut self, layer: Layer) -> Result<(), String> {
+        self.raw = self.bytes.split_off(self.taken - self.dropped);
+        let total = self.total();
+        self.arrivals.iter_mut().for_each(|(upto, _)| *upto = total.min(*upto));
+        self.layer = Some(layer);
+        self.open()
+    }
+
+    /// Opens the bytes that came, as far as that is possible.
+    fn open(&mut self) -> Result<(), String> {
+        match &mut self.layer {
+            Some(layer) => layer.receive(&mut self.raw, &mut self.bytes),
+            None => Ok(()),
+        }
     }
 
     fn total(&self) -> usize {
@@ -255,6 +285,74 @@ impl Connection {
         self.send_all(&[Stretch::Bytes(bytes.to_vec())], None, patience).await
     }
 
+    /// Encrypts the connection from here on, which takes an exchange with the peer if it is TLS.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended instead; `None` when the deadline passed.
+    pub(super) async fn secure(
+        &self,
+        layer: Layer,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<(), Option<End>> {
+        if let Err(reason) = self.inbox().put_on(layer) {
+            return Err(Some(End::Unopened(reason)));
+        }
+        loop {
+            let hello = self.inbox().layer().map(Layer::outgoing).unwrap_or_default();
+            // Whether it was taken the answer tells.
+            let _ = self.send_piece(&hello, patience, &mut 0).await;
+            let ended = self
+                .watch(deadline, |inbox| match inbox.layer().is_none_or(|layer| layer.is_ready()) {
+                    true => Some(None),
+                    false if inbox.layer().is_some_and(|layer| layer.wants_to_send()) => Some(None),
+                    false => inbox.end().map(|(end, _)| Some(end.clone())),
+                })
+                .await;
+            match ended {
+                None => return Err(None),
+                Some(Some(end)) => return Err(Some(end)),
+                Some(None) if self.inbox().layer().is_none_or(|layer| layer.is_ready()) => return Ok(()),
+                Some(None) => {}
+            }
+        }
+    }
+
+    /// A message as it goes over the network. `header` is the size of what stands before its data.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be encrypted.
+    pub(super) fn seal(&self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
+        match self.inbox().layer() {
+            Some(layer) => layer.seal(message, header),
+            None => Ok(message.to_vec()),
+        }
+    }
+
+    /// A message as an AES frame with one thing wrong.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Layer::seal_damaged`]; the connection is not encrypted.
+    pub(super) fn seal_damaged(
+        &self,
+        message: &[u8],
+        header: usize,
+        damage: &Damage,
+    ) -> Result<Vec<u8>, String> {
+        match self.inbox().layer() {
+            Some(layer) => layer.seal_damaged(message, header, damage),
+            None => Err("there is no AES on this connection".to_owned()),
+        }
+    }
+
+    /// Whether messages are encrypted.
+    pub(super) fn is_secure(&self) -> bool {
+        self.inbox().layer().is_some()
+    }
+
     /// Sends bytes, all at once or so many a write with a pause between. Fails when the peer takes nothing for
     /// `patience`.
     pub(super) async fn send_all(
@@ -281,12 +379,7 @@ impl Connection {
         count: &mut usize,
     ) -> Result<(), SendFailure> {
         let mut bytes = Vec::new();
-        for stretch in stretches {
-            match stretch {
-                Stretch::Bytes(some) => bytes.extend_from_slice(some),
-                Stretch::Repeated { byte, count } => bytes.resize(bytes.len() + count, *byte),
-            }
-        }
+        stretches.iter().for_each(|stretch| stretch.write_to(&mut bytes));
         for (number, piece) in bytes.chunks(piece.max(1)).enumerate() {
             if number > 0 && !pause.is_zero() {
                 sleep(pause).await;
@@ -351,6 +444,8 @@ impl Connection {
 
     /// Sends a FIN, and goes on reading.
     pub(super) fn shut_down(&self) {
+        let last = self.inbox().layer().map(Layer::seal_end).unwrap_or_default();
+        let _ = self.stream.try_write(&last);
         // It may have ended already.
         let _ = rustix::net::shutdown(&*self.stream, rustix::net::Shutdown::Write);
     }
@@ -393,18 +488,25 @@ async fn read(stream: Arc<TcpStream>, shared: Arc<Shared>) {
         }
         let mut inbox = shared.inbox();
         let room = inbox.wanted.saturating_sub(inbox.unread().len()).clamp(READ_SIZE, READ_AHEAD);
-        if inbox.bytes.capacity() - inbox.bytes.len() < READ_SIZE {
-            inbox.bytes.reserve(room);
+        let secure = inbox.layer.is_some();
+        let Inbox { bytes, raw, .. } = &mut *inbox;
+        let into = if secure { raw } else { bytes };
+        if into.capacity() - into.len() < READ_SIZE {
+            into.reserve(room);
         }
-        match stream.try_read_buf(&mut inbox.bytes) {
+        match stream.try_read_buf(into) {
             Ok(0) => {
                 drop(inbox);
                 return finish(&shared, End::Fin);
             }
             Ok(_) => {
+                let opened = inbox.open();
                 inbox.arrived(Instant::now());
                 drop(inbox);
                 shared.arrived.notify_waiters();
+                if let Err(reason) = opened {
+                    return finish(&shared, End::Unopened(reason));
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {

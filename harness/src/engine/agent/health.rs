@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, End};
 use super::conversation::{Background, Greeting};
 use super::running::Agent;
+use super::secure::Layer;
 use super::settings::Asked;
 use crate::matching::Cut;
 use crate::subject::Ending;
@@ -88,7 +89,10 @@ pub(super) struct Health<'a> {
 
 struct Held {
     connection: std::rc::Rc<Connection>,
+    /// In plaintext.
     request: Vec<u8>,
+    /// How many bytes of the request stand before its data.
+    header: usize,
     /// How many bytes the subject's first answer on it had: only where there was one, silence means something.
     answer: Option<usize>,
 }
@@ -173,16 +177,18 @@ impl<'a> Health<'a> {
         let (Some(framing), Some(answers)) = (framing(Party::Client), framing(Party::Agent)) else { return };
         let request = serde_json::json!({"target": 0, "command": 3, "data": "01"});
         let request = formats.encode(framing.type_name, &request, None).unwrap_or_default();
-        let held = Held { connection: std::rc::Rc::new(connection), request, answer: None };
+        let header = framing.header;
+        let held = Held { connection: std::rc::Rc::new(connection), request, header, answer: None };
         *self.held.borrow_mut() = Some(held);
-        // The acknowledgement is not judged here: the cases do that.
-        let acknowledgement = self.acknowledgement_size();
         let Some((connection, request)) = self.held_parts() else { return };
-        connection.send(&request, self.background.patience).await;
+        if !self.encrypted(&connection).await {
+            return;
+        }
+        self.ask(&connection, &request, header).await;
         let answered = connection
             .watch(Instant::now() + self.background.patience, |inbox| {
-                let cut = inbox.unread().get(acknowledgement..).map(|unread| answers.cut(unread));
-                let answer = if let Some(Cut::Whole(size)) = cut { Some(size) } else { None };
+                let cut = answers.cut(inbox.unread());
+                let answer = if let Cut::Whole(size) = cut { Some(size) } else { None };
                 (answer.is_some() || inbox.end().is_some()).then_some(answer)
             })
             .await;
@@ -191,8 +197,34 @@ impl<'a> Health<'a> {
         }
     }
 
-    fn acknowledgement_size(&self) -> usize {
-        5 + 4 * self.background.ack.server_version.len()
+    /// Takes the acknowledgement, which is not judged here: the cases do that. Encrypts the connection as the settings
+    /// say; gives whether that went well.
+    async fn encrypted(&self, connection: &Connection) -> bool {
+        let (background, values) = (self.background, &self.agent.values);
+        let vector = background.acknowledgement(values).iv.map_or(0, |vector| vector.len());
+        let size = 5 + vector + 4 * background.server_version.len();
+        let deadline = Instant::now() + background.patience;
+        let came = connection
+            .watch(deadline, |inbox| {
+                let there = inbox.unread().len() >= size;
+                (there || inbox.end().is_some())
+                    .then(|| inbox.unread()[..size.min(inbox.unread().len())].to_vec())
+            })
+            .await
+            .unwrap_or_default();
+        connection.inbox().take(came.len());
+        match Layer::of(values, background.padding, &came, 0) {
+            Ok(None) => true,
+            Ok(Some(layer)) => connection.secure(layer, deadline, background.patience).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Sends a request. Whether the connection still takes it the answer tells.
+    async fn ask(&self, connection: &Connection, request: &[u8], header: usize) {
+        if let Ok(sealed) = connection.seal(request, header) {
+            connection.send(&sealed, self.background.patience).await;
+        }
     }
 
     fn held_parts(&self) -> Option<(std::rc::Rc<Connection>, Vec<u8>)> {
@@ -211,7 +243,8 @@ impl<'a> Health<'a> {
         }
         let Some(answer) = answer else { return Ok(()) };
         let patience = self.background.patience;
-        connection.send(&request, patience).await;
+        let header = self.held.borrow().as_ref().map_or(0, |held| held.header);
+        self.ask(&connection, &request, header).await;
         let seen = connection
             .watch(Instant::now() + patience, |inbox| match (inbox.unread(), inbox.end()) {
                 (unread, _) if unread.len() >= answer => Some(Ok(())),

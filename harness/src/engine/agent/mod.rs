@@ -9,10 +9,13 @@ mod conversation;
 mod groups;
 mod health;
 mod lateness;
+mod modes;
 mod ports;
 mod running;
+mod secure;
 mod settings;
 mod support;
 
 pub(super) use groups::run;
+pub(super) use modes::modes;
 pub(super) use support::unsupported;

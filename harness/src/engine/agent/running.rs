@@ -13,7 +13,7 @@ use super::support::{placeholder, text};
 use crate::subject::listener::{self, Owner};
 use crate::subject::manifest::Launch;
 use crate::subject::placeholders::{self, Template, Values};
-use crate::subject::{Ending, Ground, Manifest, Process, Stopped, Wiring};
+use crate::subject::{Certificate, Ending, Ground, Manifest, Process, Stopped, Wiring};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::world::Start;
 
@@ -145,6 +145,7 @@ impl<'a> Agent<'a> {
             values.insert(placeholder(*name), value.value.clone());
         }
         set_seconds(&mut values);
+        hand_out_certificate(&mut values, &ground)?;
         let config = match start.and_then(|start| start.config.as_ref()) {
             Some(text) => Some(Template::parse(text)?),
             None => manifest.config_template.clone(),
@@ -269,6 +270,14 @@ impl<'a> Agent<'a> {
         self.started.as_mut()?.process.take()
     }
 
+    /// The certificate that it was started with, DER, where that is the harness's own.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        let ground = self.ground()?;
+        let own = ground.path("agent.crt").display().to_string();
+        let is_own = self.values.get("cert_pem").is_some_and(|path| *path == own);
+        if is_own { Certificate::of_this_run().ok().map(|made| made.der.clone()) } else { None }
+    }
+
     /// Its process, where the harness started it and it was not stopped.
     pub(super) fn process(&self) -> Option<&Process> {
         self.started.as_ref()?.process.as_ref()
@@ -339,6 +348,22 @@ pub(super) enum Refusal {
 /// Whether something accepts connections there.
 async fn accepts(address: SocketAddr) -> bool {
     matches!(timeout(CONNECT_WITHIN, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
+/// Writes the run's certificate and its key where a subject in mode ssl finds them, unless a step names others.
+fn hand_out_certificate(values: &mut Values, ground: &Ground) -> Result<(), String> {
+    let wanted = values.get("encryption").is_some_and(|mode| mode == "ssl");
+    if !wanted || values.contains_key("cert_pem") || values.contains_key("key_pem") {
+        return Ok(());
+    }
+    let certificate = Certificate::of_this_run()?;
+    let files = [("cert_pem", "agent.crt", &certificate.pem), ("key_pem", "agent.key", &certificate.key_pem)];
+    for (name, file, text) in files {
+        let path = ground.path(file);
+        std::fs::write(&path, text).map_err(|error| format!("the certificate cannot be written: {error}"))?;
+        values.insert(name, path.display().to_string());
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

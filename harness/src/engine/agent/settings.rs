@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::subject::placeholders::Values;
 use crate::subject::{Ground, Manifest};
-use crate::terms::word;
+use crate::terms::{Encryption, word};
 use crate::vectors::transcript::entry::Settings;
 use crate::vectors::transcript::value::SettingName;
 
@@ -16,6 +16,9 @@ use crate::vectors::transcript::value::SettingName;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const MAX_CONCURRENT_HANDSHAKES: u32 = 100;
+
+/// The key of a subject in mode aes, where a case asks for no other one: 256 bits without any pattern.
+const AES_KEY: &str = "9c1f5ae02b7748d6a3e4c0915d88f21b6e37d9a40f52cb8617ad03f9e85c6d24";
 
 /// The loopback address that subjects listen on.
 pub(super) const HOST: &str = "127.0.0.1";
@@ -27,15 +30,18 @@ pub(super) const HOST: &str = "127.0.0.1";
 pub(super) struct Asked(BTreeMap<&'static str, String>);
 
 impl Asked {
-    /// What a case asks for.
-    pub(super) fn by(settings: Option<&Settings>) -> Self {
+    /// What a case asks for, in a mode of encryption.
+    pub(super) fn by(settings: Option<&Settings>, mode: Encryption) -> Self {
         let mut asked = BTreeMap::new();
+        if mode != Encryption::None {
+            asked.insert("encryption", word(&mode));
+        }
         let Some(settings) = settings else { return Self(asked) };
         if let Some(versions) = &settings.versions {
             let versions: Vec<i32> = versions.iter().map(|version| version.value).collect();
             asked.insert("versions", list(&versions));
         }
-        if let Some(key) = &settings.aes_key {
+        if let (Some(key), Encryption::Aes) = (&settings.aes_key, mode) {
             asked.insert("aes_key", crate::hex_text::encode(&key.bytes()));
         }
         if let Some(time) = &settings.handshake_timeout {
@@ -102,6 +108,9 @@ impl Asked {
         values.insert("session_timeout_ms", millis(SESSION_TIMEOUT));
         values.insert("max_concurrent_handshakes", MAX_CONCURRENT_HANDSHAKES.to_string());
         values.insert("probe_host", ground.path("host").display().to_string());
+        if self.get("encryption") == Some("aes") {
+            values.insert("aes_key", AES_KEY.to_owned());
+        }
         for (name, value) in &self.0 {
             let value = if name.ends_with("_root") {
                 ground.path("roots").join(value).display().to_string()

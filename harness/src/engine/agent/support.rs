@@ -7,26 +7,29 @@ use crate::subject::manifest::{Knob, Launch, Setting, Supports};
 use crate::subject::{Manifest, Role};
 use crate::terms::{Encryption, Feature, word};
 use crate::vectors::TranscriptCase;
-use crate::vectors::transcript::data::WireItem;
 use crate::vectors::transcript::step::{Kind, Step, walk};
 use crate::vectors::transcript::value::{SettingName, Symbol};
 use crate::vectors::transcript::world::StartSetting;
 use crate::vectors::transcript::{Needs, Party};
 
 /// Why a subject need not pass a case; `None` when it must.
-pub(in crate::engine) fn unsupported(case: &TranscriptCase, manifest: &Manifest) -> Option<String> {
+pub(in crate::engine) fn unsupported(
+    case: &TranscriptCase,
+    mode: Encryption,
+    manifest: &Manifest,
+) -> Option<String> {
     if manifest.role != Role::Agent {
         return None;
     }
     let needs = &case.entry.needs;
     declared(needs, &manifest.supports)
-        .or_else(|| encryption(needs, &manifest.supports))
+        .or_else(|| encryption(mode, &manifest.supports))
         .or_else(|| dialect(needs, manifest))
         .or_else(|| beyond_this_release(case))
         .or_else(|| settings(needs, manifest))
         .or_else(|| match &manifest.launch {
             Launch::Command(_) => start_settings(case, manifest),
-            Launch::Address { address, assume } => running_already(case, address, assume),
+            Launch::Address { address, assume } => running_already(case, mode, address, assume),
         })
         .or_else(|| mentioned(case, manifest))
 }
@@ -72,21 +75,11 @@ fn declared(needs: &Needs, supports: &Supports) -> Option<String> {
     lacks(format_args!("the target {}", word(&target.value)), "targets")
 }
 
-fn encryption(needs: &Needs, supports: &Supports) -> Option<String> {
-    let spoken = |mode: Encryption| mode == Encryption::None;
-    if let Some(modes) = &needs.encryption
-        && !modes.iter().any(|mode| spoken(mode.value))
-    {
-        let names: Vec<String> = modes.iter().map(|mode| word(&mode.value)).collect();
-        return Some(format!("needs encryption {}, which this release does not speak", names.join(" or ")));
-    }
-    if supports.encryption.contains(&Encryption::None) {
+fn encryption(mode: Encryption, supports: &Supports) -> Option<String> {
+    if supports.encryption.contains(&mode) {
         return None;
     }
-    Some(
-        "this release speaks no encryption, and the manifest does not list none under supports.encryption"
-            .into(),
-    )
+    lacks(format_args!("encryption {}", word(&mode)), "encryption")
 }
 
 fn dialect(needs: &Needs, manifest: &Manifest) -> Option<String> {
@@ -98,8 +91,11 @@ fn dialect(needs: &Needs, manifest: &Manifest) -> Option<String> {
     };
     let server_version = wanted.server_version.as_ref().map(|value| word(&value.value));
     let response_code = wanted.response_code.as_ref().map(|value| word(&value.value));
-    differs("server_version", server_version, &manifest.dialect.server_version, "int32")
-        .or_else(|| differs("response_code", response_code, &manifest.dialect.response_code, "echo"))
+    let aes_padding = wanted.aes_padding.as_ref().map(|value| word(&value.value));
+    differs("aes_padding", aes_padding, &manifest.dialect.aes_padding, "pkcs7").or_else(|| {
+        differs("server_version", server_version, &manifest.dialect.server_version, "int32")
+            .or_else(|| differs("response_code", response_code, &manifest.dialect.response_code, "echo"))
+    })
 }
 
 /// The reading of a knob that holds: the default where the manifest names none, or leaves it to be found out.
@@ -111,15 +107,7 @@ fn beyond_this_release(case: &TranscriptCase) -> Option<String> {
     let host = has_step(case, |kind| {
         matches!(kind, Kind::Actor(Party::Host, _) | Kind::Segments(_) | Kind::Process(_))
     });
-    if host {
-        return Some("needs a product host, which this release does not have".to_owned());
-    }
-    let mut encrypted = false;
-    walk(case.steps(), &mut |step| {
-        let items = step.wire.iter().flat_map(|wire| &wire.0);
-        encrypted |= items.into_iter().any(|item| !matches!(item.value, WireItem::Hex(_)));
-    });
-    encrypted.then(|| "needs encryption, which this release does not speak".to_owned())
+    host.then(|| "needs a product host, which this release does not have".to_owned())
 }
 
 fn settings(needs: &Needs, manifest: &Manifest) -> Option<String> {
@@ -197,19 +185,20 @@ pub(super) fn placeholder(setting: StartSetting) -> &'static str {
 /// An agent that runs already has the settings it has, and is not the harness's to stop.
 fn running_already(
     case: &TranscriptCase,
+    mode: Encryption,
     address: &str,
     assume: &indexmap::IndexMap<String, Json>,
 ) -> Option<String> {
     if needs_fresh_subject(case) {
         return Some("needs a subject that the harness starts; the manifest gives an address".to_owned());
     }
-    let asked = Asked::by(case.entry.needs.settings.as_deref());
+    let asked = Asked::by(case.entry.needs.settings.as_deref(), mode);
     for (name, value) in asked.iter() {
         if assume.get(name).is_none_or(|assumed| text(assumed) != value) {
             return Some(format!("needs {name} {value}; the manifest's `assume` does not say that"));
         }
     }
-    if assume.get("encryption").is_some_and(|mode| text(mode) != "none") {
+    if mode == Encryption::None && assume.get("encryption").is_some_and(|mode| text(mode) != "none") {
         return Some("needs encryption none; the manifest's `assume` says another".to_owned());
     }
     let mut from_elsewhere = false;

@@ -167,9 +167,12 @@ impl Player<'_> {
         let (true, Some(members)) = (is_ack, value.as_object_mut()) else { return };
         if !members.contains_key("encryption") {
             members.insert("encryption".to_owned(), self.ack.encryption.into());
-            if let (Some(iv), false) = (&self.ack.iv, members.contains_key("iv")) {
-                members.insert("iv".to_owned(), crate::hex_text::encode(iv).into());
-            }
+        }
+        // Only mode 2 has a vector; where a case takes any, this one stands for it.
+        let has_vector = members.get("encryption").and_then(Json::as_i64) == Some(2);
+        if has_vector && !members.get("iv").is_some_and(Json::is_string) {
+            let iv = self.ack.iv.unwrap_or_default();
+            members.insert("iv".to_owned(), crate::hex_text::encode(&iv).into());
         }
         if !members.contains_key("server_version") {
             members.insert("server_version".to_owned(), json!(self.ack.server_version));

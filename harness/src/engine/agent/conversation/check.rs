@@ -6,18 +6,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::connection::{Connection, End, Inbox};
+use super::super::secure::Layer;
 use super::scope::Scope;
-use super::talk::{Moment, Talk};
+use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, happening};
+use crate::clauses::Tier;
 use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::matching::{Bindings, Cut, good_length};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Data, Frame, WireItem};
-use crate::vectors::transcript::step::CloseKind;
+use crate::vectors::transcript::step::{CloseKind, walk};
 use crate::vectors::transcript::{Party, Step};
 use crate::verdict::clip;
 use crate::yaml::Spot;
+
+/// The clause that every announced vector is fresh.
+const FRESH_VECTORS: &str = "AES-7";
 
 /// How long to wait for the rest of bytes that are already known to be wrong, so that a report shows them whole.
 const REST_OF_WRONG: Duration = Duration::from_millis(100);
@@ -81,6 +86,7 @@ impl Conversation<'_> {
         for (place, frame) in frames.enumerate() {
             watch.what = format!("message {}", place + 1);
             moment = self.message(&watch, frame, &connection, &talk, scope).await?;
+            self.fresh_vectors(&watch, &connection)?;
         }
         for item in step.wire.iter().flat_map(|wire| &wire.0) {
             let WireItem::Hex(hex) = &item.value else { continue };
@@ -146,6 +152,7 @@ impl Conversation<'_> {
             };
             let moment = self.exactly(watch, &exact, connection, differs).await?;
             self.note_acknowledgement(&exact, talk);
+            self.secure(watch, &exact, connection, talk).await?;
             return Ok(moment);
         }
         let waited = self.wait(watch, connection, length, None).await;
@@ -155,7 +162,9 @@ impl Conversation<'_> {
             Ok(bindings) if came.len() == length => {
                 bind_all(bindings, scope);
                 self.note_acknowledgement(&came, talk);
-                self.arrived(watch, connection, length)
+                let moment = self.arrived(watch, connection, length)?;
+                self.secure(watch, &came, connection, talk).await?;
+                Ok(moment)
             }
             judged => {
                 let short = || Mismatch::words(String::new(), amount(length), amount(came.len()));
@@ -163,6 +172,85 @@ impl Conversation<'_> {
                 Err(self.wrong(watch, &waited, mismatch, Some(length), came.len()))
             }
         }
+    }
+
+    /// Encrypts a connection that was acknowledged, if the settings of the subject say so.
+    async fn secure(
+        &self,
+        watch: &Watch<'_>,
+        acknowledgement: &[u8],
+        connection: &Connection,
+        talk: &Talk,
+    ) -> Outcome {
+        if connection.is_secure() || talk.phase.get() != Phase::Open || self.spoils_tls(watch.name) {
+            return Ok(());
+        }
+        let seed = u64::from(crc32fast::hash(format!("{} {}", self.case.name, watch.name).as_bytes()));
+        let layer = Layer::of(&self.values.borrow(), self.background.padding, acknowledgement, seed);
+        let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
+        let patience = self.background.patience;
+        let secured = connection.secure(layer, Instant::now() + patience, patience).await;
+        let expected = "a TLS handshake";
+        match secured {
+            Ok(()) => self.presented(watch, connection),
+            Err(Some(end)) => {
+                let actual = format!("the connection was {end}");
+                let mismatch = Mismatch::words("the TLS handshake failed", expected, actual);
+                Err(self.stumble(watch.step, "TLS", mismatch))
+            }
+            Err(None) => {
+                let actual = format!("not done within {}", TimeSpan(patience));
+                let mismatch = Mismatch::words("the TLS handshake did not end", expected, actual);
+                Err(self.too_late(watch.step, "TLS", mismatch))
+            }
+        }
+    }
+
+    /// Whether no vector was announced twice on a connection, where the case is about that (AES-7).
+    fn fresh_vectors(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
+        if !self.case.clauses.iter().any(|clause| clause == FRESH_VECTORS) {
+            return Ok(());
+        }
+        let repeated = connection.inbox().layer().and_then(|layer| layer.repeated_vector());
+        let Some(vector) = repeated else { return Ok(()) };
+        let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
+        let expected = "a vector that was not announced on this connection before";
+        let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
+        Err(self.stumble(watch.step, &watch.what, mismatch))
+    }
+
+    /// Whether the case sends something else where a TLS handshake is due on a connection.
+    fn spoils_tls(&self, name: &str) -> bool {
+        let base = name.split('#').next();
+        let mut spoils = false;
+        walk(self.case.steps(), &mut |step| {
+            let items = step.wire.iter().flat_map(|wire| &wire.0);
+            let ours = step.client.as_ref().map(|client| client.value.0.as_str()) == base;
+            spoils |= ours && items.into_iter().any(|item| matches!(item.value, WireItem::Tls(_)));
+        });
+        spoils
+    }
+
+    /// Whether the certificate is the one that the subject was started with (TLS-2).
+    fn presented(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
+        let Some(certificate) = connection.inbox().layer().and_then(|layer| layer.certificate()) else {
+            return Ok(());
+        };
+        let configured = self.with_agent(|agent| agent.certificate()).flatten();
+        if configured.is_none_or(|configured| configured == certificate) {
+            return Ok(());
+        }
+        let mismatch = Mismatch::words(
+            "another certificate than the configured one is presented",
+            "the certificate at {cert_pem}",
+            format!("a certificate of {}", amount(certificate.len())),
+        );
+        let mut trouble = self.stumble(watch.step, "TLS", mismatch);
+        if let Trouble::Stumble(stumble) = &mut trouble {
+            // TLS-2 says so, whatever the case is about.
+            stumble.tier = Tier::H;
+        }
+        Err(trouble)
     }
 
     /// What went wrong with bytes of which too few came, or others.
@@ -369,9 +457,11 @@ impl Conversation<'_> {
             not_before: not_before.map(|time| reference.before + time.0),
         };
         connection.want(0);
+        let spoils_tls = self.spoils_tls(name);
         let found = connection
             .watch(watch.deadline, |inbox| {
-                if !inbox.unread().is_empty() {
+                let alert = spoils_tls && is_tls_alert(inbox.unread());
+                if !inbox.unread().is_empty() && !alert {
                     return Some(Err(came(inbox)));
                 }
                 inbox.end().map(|(end, when)| Ok((end.clone(), when)))
@@ -405,6 +495,13 @@ impl Conversation<'_> {
     }
 }
 
+/// Whether some bytes are the record of a TLS alert, or its beginning: what may come where TLS fails (TLS-4).
+fn is_tls_alert(bytes: &[u8]) -> bool {
+    let starts = bytes.iter().zip([0x15, 0x03]).all(|(byte, due)| *byte == due);
+    let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
+    starts && length.is_none_or(|length| bytes.len() <= 5 + length)
+}
+
 fn bind_all(bindings: Bindings, scope: &Scope<'_>) {
     for (name, value) in bindings {
         scope.bind(name, value);
@@ -421,7 +518,7 @@ pub(super) fn came(inbox: &Inbox) -> String {
 
 fn is(wanted: CloseKind, end: &End) -> bool {
     match wanted {
-        CloseKind::Any => true,
+        CloseKind::Any => !matches!(end, End::Unopened(_)),
         CloseKind::Fin => *end == End::Fin,
         CloseKind::Rst => *end == End::Rst,
     }

@@ -6,7 +6,7 @@ use super::super::connection::Connection;
 use super::check::{Watch, came};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
-use super::{Conversation, Mismatch, Outcome};
+use super::{Conversation, Mismatch, Outcome, Trouble};
 use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::subject::manifest::{Launch, Setting};
@@ -64,8 +64,9 @@ impl Conversation<'_> {
                 matching.player.frame_fields(&request, Span::default(), framing)
             })
             .map_err(|error| self.unbuildable(&error))?;
-        let sent = connection.send(&bytes, self.background.patience).await;
-        self.trace.note_came(name, Happening::Sent, &bytes[..sent.count]);
+        let sealed = connection.seal(&bytes, framing.header).map_err(Trouble::CannotRun)?;
+        let sent = connection.send(&sealed, self.background.patience).await;
+        self.trace.note_came(name, Happening::Sent, &bytes[..sent.count.min(bytes.len())]);
         talk.last.set(Moment { before: sent.before, after: sent.after });
         Ok(())
     }

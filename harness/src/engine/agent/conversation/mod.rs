@@ -25,14 +25,16 @@ use self::talk::{Moment, Phase, Talk};
 use self::trace::Trace;
 use super::connection::End;
 use super::running::Agent;
+use super::secure::{self, mode};
 use super::settings::Asked;
 use crate::clauses::Tier;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
-use crate::format::Formats;
+use crate::format::{AES_BLOCK, Formats, Padding};
 use crate::matching::{Matching, Mismatch};
 use crate::subject::Manifest;
 use crate::subject::placeholders::Values;
+use crate::terms::Encryption;
 use crate::vectors::transcript::play::{AckDefaults, Framing, Player, Unbuildable};
 use crate::vectors::transcript::step::{Kind, Part};
 use crate::vectors::transcript::{Party, Step};
@@ -46,12 +48,23 @@ pub(super) struct Background<'a> {
     pub(super) manifest: &'a Manifest,
     /// How long a subject that owes bytes may be silent where no step says it.
     pub(super) patience: Duration,
-    /// What acknowledgements hold where no step says it.
-    pub(super) ack: AckDefaults,
+    /// The server version of acknowledgements where no step says it: one or four numbers.
+    pub(super) server_version: Vec<i32>,
+    /// How AES frames are padded.
+    pub(super) padding: Padding,
     /// Whether responses may carry any command.
     pub(super) any_command: bool,
     /// Of which cases the conversation is told.
     pub(super) conversations: Conversations,
+}
+
+impl Background<'_> {
+    /// What acknowledgements of a subject with some settings hold where no step says it.
+    pub(super) fn acknowledgement(&self, values: &Values) -> AckDefaults {
+        let mode = mode(values);
+        let iv = (mode == Encryption::Aes).then_some([0; AES_BLOCK]);
+        AckDefaults { encryption: secure::number(mode), iv, server_version: self.server_version.clone() }
+    }
 }
 
 /// The agent of a conversation.
@@ -210,8 +223,10 @@ impl Conversation<'_> {
     fn with_matching<T>(&self, scope: &Scope<'_>, call: impl FnOnce(Matching<'_>) -> T) -> T {
         let values = self.values.borrow();
         let knowledge = Knowledge { values: &values, scope };
-        let player = Player { formats: self.formats(), known: &knowledge, ack: &self.background.ack };
-        call(Matching { player, any_command: self.background.any_command })
+        let ack = self.background.acknowledgement(&values);
+        let player = Player { formats: self.formats(), known: &knowledge, ack: &ack };
+        let zero_padded = self.background.padding == Padding::Zeros && mode(&values) == Encryption::Aes;
+        call(Matching { player, any_command: self.background.any_command, zero_padded })
     }
 
     /// The framing in which a party sends on a connection. Before the acknowledgement it is that of the highest
@@ -331,6 +346,7 @@ fn happening(end: &End) -> Happening {
     match end {
         End::Fin => Happening::ClosedBySubject,
         End::Rst | End::Broken(_) => Happening::ResetBySubject,
+        End::Unopened(_) => Happening::Unopened,
     }
 }
 

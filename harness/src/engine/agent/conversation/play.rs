@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::time::sleep_until;
 
 use super::super::connection::{Connection, SendFailure};
+use super::super::secure::{self, Damage};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Mismatch, Outcome, Trouble};
@@ -13,7 +14,7 @@ use crate::event::Happening;
 use crate::hex_text::{Stretch, amount};
 use crate::matching::Matching;
 use crate::terms::TimeSpan;
-use crate::vectors::transcript::data::{Frame, WireItem};
+use crate::vectors::transcript::data::{Frame, Tamper, TlsFault, WireItem};
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::{Framing, Unbuildable};
 use crate::vectors::transcript::step::CloseKind;
@@ -96,13 +97,13 @@ impl Conversation<'_> {
         talk: &Rc<Talk>,
         scope: &Scope<'_>,
     ) -> Result<Moment, Trouble> {
-        let (bytes, header) = self.with_matching(scope, |matching| {
+        let (outgoing, header) = self.with_matching(scope, |matching| {
             let data = step.bytes.as_ref().map(|data| matching.player.data(data)).transpose();
             let data = data.map_err(|error| self.unbuildable(&error))?.unwrap_or_default();
             // A message may stand in one step with the handshake that tells how it is framed.
             let framing = self.framing_behind(Party::Client, talk, &data)?;
-            let bytes = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
-            Ok((bytes, framing.header))
+            let all = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
+            Ok((all, framing.header))
         })?;
         let Some(connection) = talk.connection() else {
             return Err(Trouble::CannotRun(format!(
@@ -114,9 +115,27 @@ impl Conversation<'_> {
             let pause = pace.pause.map_or(std::time::Duration::ZERO, |pause| pause.0);
             (usize::try_from(pace.bytes.value).unwrap_or(usize::MAX), pause)
         });
+        let secure = connection.is_secure();
+        let bytes = if secure {
+            let cannot = |why| Trouble::CannotRun(format!("{}: {why}", self.place(step.span)));
+            outgoing.sealed(&connection, header).map_err(cannot)?
+        } else {
+            outgoing.in_clear()
+        };
         let sent = connection.send_all(&bytes, pace, self.background.patience).await;
-        talk.note_all_sent(&bytes, sent.count, header);
-        self.trace.note_sent(name, &bytes, sent.count);
+        if secure {
+            // How much of the messages an end cuts off cannot be told of what is encrypted.
+            let count = if sent.failure.is_none() { usize::MAX } else { 0 };
+            let messages = outgoing.messages.concat();
+            talk.note_all_sent(&messages, count, header);
+            self.trace.note_sent(name, &messages, count.min(messages.iter().map(Stretch::len).sum()));
+            if !outgoing.raw.is_empty() {
+                talk.note_raw();
+            }
+        } else {
+            talk.note_all_sent(&bytes, sent.count, header);
+            self.trace.note_sent(name, &bytes, sent.count);
+        }
         match sent.failure {
             // That is for the next step to judge.
             None | Some(SendFailure::Ended) => {}
@@ -165,35 +184,132 @@ fn sole(connection: Rc<Connection>) -> Option<Connection> {
     Rc::try_unwrap(connection).map_err(|shared| shared.shut_down()).ok()
 }
 
-/// All bytes of a step, in the order in which they are sent: what stands under `bytes`, then messages or raw bytes.
+/// All bytes of a step, in the order in which they are sent.
+struct Outgoing {
+    /// What stands under `bytes`.
+    handshake: Vec<u8>,
+    /// Messages, which an encrypted connection wraps one by one.
+    messages: Vec<Vec<Stretch>>,
+    /// What goes below any encryption.
+    raw: Vec<Raw>,
+}
+
+/// Bytes below any encryption.
+enum Raw {
+    /// As they stand.
+    Bytes(Vec<Stretch>),
+    /// A message in an AES frame with one thing wrong.
+    Damaged(Vec<u8>, Damage),
+}
+
+impl Outgoing {
+    /// As they go over a connection without encryption; those that are written out in one piece.
+    fn in_clear(&self) -> Vec<Stretch> {
+        let mut all = vec![Stretch::Bytes(self.handshake.clone())];
+        let raw = self.raw.iter().filter_map(|raw| match raw {
+            Raw::Bytes(stretches) => Some(stretches),
+            // Only encrypted connections carry it.
+            Raw::Damaged(..) => None,
+        });
+        for stretch in self.messages.iter().chain(raw).flatten() {
+            match (all.last_mut(), stretch) {
+                (Some(Stretch::Bytes(bytes)), Stretch::Bytes(more)) => bytes.extend_from_slice(more),
+                (_, more) => all.push(more.clone()),
+            }
+        }
+        all
+    }
+
+    /// As they go over an encrypted connection.
+    fn sealed(&self, connection: &Connection, header: usize) -> Result<Vec<Stretch>, String> {
+        if !self.handshake.is_empty() {
+            return Err("handshake bytes cannot follow the acknowledgement of an encrypted connection".into());
+        }
+        let mut all = Vec::new();
+        for message in &self.messages {
+            all.append(&mut connection.seal(&stretched(message), header)?);
+        }
+        let mut all = vec![Stretch::Bytes(all)];
+        for raw in &self.raw {
+            match raw {
+                Raw::Bytes(stretches) => all.extend(stretches.iter().cloned()),
+                Raw::Damaged(message, damage) => {
+                    all.push(Stretch::Bytes(connection.seal_damaged(message, header, damage)?));
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Stretches written out.
+fn stretched(stretches: &[Stretch]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stretches.iter().for_each(|stretch| stretch.write_to(&mut bytes));
+    bytes
+}
+
 fn outgoing(
-    bytes: Vec<u8>,
+    handshake: Vec<u8>,
     step: &Step,
     matching: Matching<'_>,
     framing: Framing<'_>,
-) -> Result<Vec<Stretch>, Unbuildable> {
-    let mut all = vec![Stretch::Bytes(bytes)];
+) -> Result<Outgoing, Unbuildable> {
+    let mut all = Outgoing { handshake, messages: Vec::new(), raw: Vec::new() };
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
-        match &frame.value {
-            Frame::Hex(hex) => hex.stretches().into_iter().for_each(|stretch| add(&mut all, stretch)),
-            Frame::Fields(_) => add(&mut all, Stretch::Bytes(matching.player.frame(frame, framing)?)),
-        }
+        all.messages.push(match &frame.value {
+            Frame::Hex(hex) => hex.stretches(),
+            Frame::Fields(_) => vec![Stretch::Bytes(matching.player.frame(frame, framing)?)],
+        });
     }
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
         match &item.value {
-            WireItem::Hex(hex) => hex.stretches().into_iter().for_each(|stretch| add(&mut all, stretch)),
-            WireItem::Tamper(_) | WireItem::Tls(_) => {
-                return Err(Unbuildable::unencodable(item.span, "this release speaks no encryption".into()));
+            WireItem::Hex(hex) => all.raw.push(Raw::Bytes(hex.stretches())),
+            WireItem::Tamper(tamper) => {
+                let message = matching.player.frame(&tamper.frame, framing)?;
+                let damage = damage(tamper).map_err(|why| Unbuildable::unencodable(item.span, why))?;
+                all.raw.push(Raw::Damaged(message, damage));
+            }
+            WireItem::Tls(fault) => {
+                let bytes = instead_of_tls(fault, matching, framing)?;
+                all.raw.push(Raw::Bytes(vec![Stretch::Bytes(bytes)]));
             }
         }
     }
     Ok(all)
 }
 
-/// Appends bytes, so that those that are written out go in one piece.
-fn add(all: &mut Vec<Stretch>, more: Stretch) {
-    match (all.last_mut(), more) {
-        (Some(Stretch::Bytes(bytes)), Stretch::Bytes(mut more)) => bytes.append(&mut more),
-        (_, more) => all.push(more),
+/// The one thing that is wrong.
+fn damage(tamper: &Tamper) -> Result<Damage, String> {
+    let Tamper { frame: _, flip, truncate, set_length, key, pad } = tamper;
+    if let Some(flip) = flip {
+        return Ok(Damage::Flip { byte: flip.byte, bit: flip.bit });
+    }
+    if let Some(length) = truncate {
+        return Ok(Damage::Truncate(usize::try_from(length.value).unwrap_or(usize::MAX)));
+    }
+    if let Some(length) = set_length {
+        return Ok(Damage::Length(length.value));
+    }
+    let key = key.as_ref().map(|key| Damage::Key(key.bytes()));
+    let padding = pad.as_ref().map(|pad| Damage::Padding(pad.bytes()));
+    key.or(padding).ok_or_else(|| "nothing is wrong with this frame".to_owned())
+}
+
+/// What is sent where a TLS handshake is due.
+fn instead_of_tls(
+    fault: &TlsFault,
+    matching: Matching<'_>,
+    framing: Framing<'_>,
+) -> Result<Vec<u8>, Unbuildable> {
+    match fault {
+        TlsFault::Stall => Ok(secure::half_a_hello()),
+        TlsFault::Plaintext(frames) => {
+            let frames: Result<Vec<_>, _> =
+                frames.iter().map(|frame| matching.player.frame(frame, framing)).collect();
+            Ok(frames?.concat())
+        }
+        // A record of type 21, TLS 1.2, two bytes: fatal, and which.
+        TlsFault::Alert(number) => Ok(vec![0x15, 0x03, 0x03, 0x00, 0x02, 0x02, *number]),
     }
 }

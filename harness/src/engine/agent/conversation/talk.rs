@@ -148,6 +148,11 @@ impl Talk {
         }
     }
 
+    /// Notes that bytes were sent of which nobody can tell where a message begins.
+    pub(super) fn note_raw(&self) {
+        self.sent.borrow_mut().lost = true;
+    }
+
     /// Whether the next byte sent would begin a message.
     pub(super) fn is_between_messages(&self) -> bool {
         let sent = self.sent.borrow();

@@ -17,9 +17,9 @@ use super::settings::Asked;
 use super::support::{needs_own_subject, reading};
 use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results, RunOptions};
+use crate::format::Padding;
 use crate::subject::{Manifest, Stopped};
 use crate::terms::TimeSpan;
-use crate::vectors::transcript::play::AckDefaults;
 use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::{Corpus, TranscriptCase};
 use crate::verdict::Outcome;
@@ -84,12 +84,13 @@ pub(in crate::engine) async fn run(
 
 fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
     let wide = reading(&manifest.dialect.server_version, "int32") == "int32x4";
-    let server_version = if wide { vec![0; 4] } else { vec![0] };
+    let zeros = reading(&manifest.dialect.aes_padding, "pkcs7") == "zeros";
     Background {
         corpus,
         manifest,
         patience: options.answer_within,
-        ack: AckDefaults { encryption: 0, iv: None, server_version },
+        server_version: if wide { vec![0; 4] } else { vec![0] },
+        padding: if zeros { Padding::Zeros } else { Padding::Pkcs7 },
         any_command: reading(&manifest.dialect.response_code, "echo") == "any",
         conversations: options.conversations,
     }
@@ -121,7 +122,11 @@ fn share_out(
     let mut own = Vec::new();
     let asked_by: Vec<(Asked, bool)> = cases
         .iter()
-        .map(|case| (Asked::by(case.entry.needs.settings.as_deref()), needs_own_subject(case)))
+        .zip(&plan.cases)
+        .map(|(case, planned)| {
+            let asked = Asked::by(case.entry.needs.settings.as_deref(), planned.mode);
+            (asked, needs_own_subject(case))
+        })
         .collect();
     for turn in turns(plan, manifest, results) {
         let (asked, alone) = &asked_by[turn.at];
