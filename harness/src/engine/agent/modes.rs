@@ -93,3 +93,41 @@ fn is_whole(hex: &Hex) -> bool {
     let length = length.and_then(|length| usize::try_from(length).ok());
     length.is_some_and(|length| HEADERS.iter().any(|header| header + length == hex.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_message_has_the_length_of_its_data() {
+        let whole = |hex: &str| is_whole(&Hex::of(&crate::hex_text::parse(hex).unwrap()));
+        assert!(whole("01000000 03000000 01"), "v2");
+        assert!(whole("01000000 00 03000000 01"), "v1");
+        assert!(whole("00000000 03000000"), "without data");
+        assert!(!whole("05000000 03000000 01"), "cut short");
+        assert!(!whole("01000000 03000000 01 01000000 03000000 01"), "two");
+        assert!(!whole("ffffffff 03000000"), "a negative length");
+        assert!(!whole("0100"), "not even a length");
+    }
+
+    #[test]
+    fn the_corpus_has_cases_of_every_kind() {
+        let (corpus, findings) = crate::vectors::Corpus::load(&crate::vectors::CorpusFiles::embedded());
+        assert!(findings.is_empty());
+        let cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+        let of = |name: &str| {
+            let case = cases.clone().find(|case| case.name == name);
+            modes(case.unwrap_or_else(|| panic!("no case {name}")))
+        };
+        let (none, ssl, aes) = (Encryption::None, Encryption::Ssl, Encryption::Aes);
+        assert_eq!(of("meta/root_path/v2-get-root-path"), [none, ssl, aes]);
+        assert_eq!(of("handshake/segments/last-byte-with-a-message"), [none], "before the acknowledgement");
+        assert_eq!(
+            of("framing/lengths/v1-announced-and-silent"),
+            [none, ssl],
+            "more is announced than comes"
+        );
+        assert_eq!(of("encryption/aes_handshake/keys:128-bits"), [aes], "named");
+        assert_eq!(of("encryption/tls/stall"), [ssl], "named");
+    }
+}
