@@ -9,11 +9,14 @@
 //!  "tally": {"passed": 312, "failed": 0, …},
 //!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
 //!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "launch": "codec.py", "supports": {…},
-//!                "dialect": {"server_version": ["int32"], …}, "cases": 312, "tally": {…},
+//!                "dialect": {"server_version": ["auto"], …},
+//!                "found": [{"knob": "server_version", "reading": "int32", "detected": true, …}],
+//!                "cases": 312, "tally": {…},
 //!                "notices": […], "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
 //! ```
 //!
-//! The results and notices have the form of the events `case_finished` and `notice`. `complete` is `false` when
+//! `found` has the readings that hold where `dialect` says `auto`, in the form of the event `dialect_found`. The
+//! results and notices have the form of the events `case_finished` and `notice`. `complete` is `false` when
 //! results are missing: the run was killed, interrupted, or ended by `--fail-fast`. Of a run that was killed,
 //! `exit_code`, `not_run` and `millis` are `null`. `format` grows when a member changes its meaning or goes;
 //! members may be added within a format.
@@ -21,7 +24,7 @@
 use std::io::{self, Write};
 
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::event::{CaseResult, Notice, Tally};
+use iaspec_harness::event::{CaseResult, KnobReading, Notice, Tally};
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
 use schemars::JsonSchema;
@@ -87,6 +90,7 @@ struct Subject<'a> {
     launch: &'a str,
     supports: &'a Claims,
     dialect: &'a Readings,
+    found: &'a [KnobReading],
     cases: usize,
     tally: Tally,
     notices: &'a [Notice],
@@ -144,6 +148,7 @@ fn subject(record: &SubjectRecord) -> Subject<'_> {
         launch: &record.started.launch,
         supports: &record.started.supports,
         dialect: &record.started.dialect,
+        found: &record.knobs,
         cases: record.started.cases,
         tally: record.tally,
         notices: &record.notices,

@@ -4,15 +4,16 @@
 //! subject itself, or look at it alone, get one of their own. [`groups`] starts subjects and finds out who is to
 //! blame when one dies, [`conversation`] runs one case, [`health`] tells a refusal from a crash.
 
-mod connection;
+pub(crate) mod connection;
 mod conversation;
+mod dialect;
 mod groups;
 mod health;
 mod lateness;
 mod modes;
 mod ports;
 mod running;
-mod secure;
+pub(crate) mod secure;
 mod settings;
 mod support;
 

@@ -43,7 +43,7 @@ pub(super) fn number(mode: Encryption) -> i8 {
 
 /// One side's way from messages to the network and back.
 #[derive(Debug)]
-pub(super) enum Layer {
+pub(crate) enum Layer {
     /// AES frames.
     Aes(Chains),
     /// TLS, with the harness as its client.
@@ -52,7 +52,7 @@ pub(super) enum Layer {
 
 /// The two chains of vectors of a connection (AES-2, AES-4).
 #[derive(Debug)]
-pub(super) struct Chains {
+pub(crate) struct Chains {
     key: Vec<u8>,
     padding: Padding,
     /// The vector of the next message that is sent.
@@ -72,7 +72,7 @@ impl Layer {
     /// # Errors
     ///
     /// A sentence for people: the settings have no usable key, or TLS cannot be set up.
-    pub(super) fn of(
+    pub(crate) fn of(
         values: &Values,
         padding: Padding,
         acknowledgement: &[u8],
@@ -80,7 +80,7 @@ impl Layer {
     ) -> Result<Option<Self>, String> {
         match mode(values) {
             Encryption::None => Ok(None),
-            Encryption::Ssl => tls_client().map(|client| Some(Layer::Tls(Box::new(client)))),
+            Encryption::Ssl => Self::tls("localhost").map(Some),
             Encryption::Aes => {
                 let key = values.get("aes_key").map_or("", String::as_str);
                 let key = hex_text::parse(key).map_err(|error| format!("the AES key: {error}"))?;
@@ -97,6 +97,15 @@ impl Layer {
                 })))
             }
         }
+    }
+
+    /// TLS with a server of some name, which it is told where it is no address.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people: it is no name, or TLS cannot be set up.
+    pub(crate) fn tls(name: &str) -> Result<Self, String> {
+        tls_client(name).map(|client| Layer::Tls(Box::new(client)))
     }
 
     /// Takes the bytes that came, as far as they can be opened, and appends what they hold to `plain`.
@@ -122,7 +131,7 @@ impl Layer {
     }
 
     /// Bytes that it wants to be sent on its own account.
-    pub(super) fn outgoing(&mut self) -> Vec<u8> {
+    pub(crate) fn outgoing(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Layer::Tls(client) = self {
             while client.wants_write() {
@@ -151,7 +160,7 @@ impl Layer {
     /// # Errors
     ///
     /// Why it cannot be sealed: its length is not that of its data, which AES frames cannot say.
-    pub(super) fn seal(&mut self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
+    pub(crate) fn seal(&mut self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
         match self {
             Layer::Aes(chains) => chains.seal(message, header),
             Layer::Tls(client) => {
@@ -315,7 +324,7 @@ impl Chains {
 }
 
 /// A TLS client that takes whatever certificate it is shown: the case looks at it afterwards.
-fn tls_client() -> Result<ClientConnection, String> {
+fn tls_client(name: &str) -> Result<ClientConnection, String> {
     let failed = |error: rustls::Error| format!("TLS cannot be set up: {error}");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = AnyCertificate(provider.signature_verification_algorithms);
@@ -325,14 +334,14 @@ fn tls_client() -> Result<ClientConnection, String> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(name.to_owned()).map_err(|error| format!("`{name}`: {error}"))?;
     ClientConnection::new(Arc::new(config), name).map_err(failed)
 }
 
 /// The first half of the first bytes of a TLS client.
 pub(super) fn half_a_hello() -> Vec<u8> {
     let mut hello = Vec::new();
-    if let Ok(mut client) = tls_client() {
+    if let Ok(mut client) = tls_client("localhost") {
         // Writing to memory cannot fail.
         let _ = client.write_tls(&mut hello);
     }

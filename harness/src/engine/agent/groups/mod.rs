@@ -10,14 +10,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::conversation::{self, Background, Counterpart, Course, Trouble};
+use super::dialect::{self, Spoken};
 use super::health::{Ailment, Health, greet};
 use super::lateness::Lateness;
 use super::running::{Agent, NotRunning};
 use super::settings::Asked;
-use super::support::{needs_own_subject, reading};
+use super::support::needs_own_subject;
 use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results, RunOptions};
-use crate::format::Padding;
 use crate::subject::{Manifest, Stopped};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::step::{Kind, walk};
@@ -59,10 +59,14 @@ pub(in crate::engine) async fn run(
             Case::Codec(_) => None,
         })
         .collect();
-    let work = share_out(plan, &cases, manifest, results);
+    let spoken = tokio::select! {
+        spoken = dialect::spoken(corpus, manifest, plan, results) => spoken,
+        () = interrupt.wait() => return,
+    };
+    let work = share_out(plan, &cases, manifest, spoken, results);
     let jobs = results.options.jobs;
     let run = Run {
-        background: background(corpus, manifest, results.options),
+        background: background(corpus, manifest, spoken, results.options),
         plan,
         weights: cases.iter().map(|case| connections(case)).collect(),
         cases,
@@ -82,16 +86,19 @@ pub(in crate::engine) async fn run(
     run.tell_notices();
 }
 
-fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
-    let wide = reading(&manifest.dialect.server_version, "int32") == "int32x4";
-    let zeros = reading(&manifest.dialect.aes_padding, "pkcs7") == "zeros";
+fn background<'a>(
+    corpus: &'a Corpus,
+    manifest: &'a Manifest,
+    spoken: Spoken,
+    options: &RunOptions,
+) -> Background<'a> {
     Background {
         corpus,
         manifest,
         patience: options.answer_within,
-        server_version: if wide { vec![0; 4] } else { vec![0] },
-        padding: if zeros { Padding::Zeros } else { Padding::Pkcs7 },
-        any_command: reading(&manifest.dialect.response_code, "echo") == "any",
+        server_version: vec![0; spoken.server_version.numbers()],
+        padding: spoken.aes_padding,
+        any_command: spoken.any_command,
         conversations: options.conversations,
     }
 }
@@ -116,6 +123,7 @@ fn share_out(
     plan: &Plan<'_>,
     cases: &[&TranscriptCase],
     manifest: &Manifest,
+    spoken: Spoken,
     results: &mut Results<'_>,
 ) -> VecDeque<Work> {
     let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
@@ -128,7 +136,7 @@ fn share_out(
             (asked, needs_own_subject(case))
         })
         .collect();
-    for turn in turns(plan, manifest, results) {
+    for turn in turns(plan, cases, manifest, spoken, results) {
         let (asked, alone) = &asked_by[turn.at];
         if *alone {
             own.push(Work::Own(asked.clone(), turn));
@@ -142,11 +150,18 @@ fn share_out(
 }
 
 /// The executions to be done, in the order in which they start; those that are skipped are told.
-fn turns(plan: &Plan<'_>, manifest: &Manifest, results: &mut Results<'_>) -> Vec<Turn> {
+fn turns(
+    plan: &Plan<'_>,
+    cases: &[&TranscriptCase],
+    manifest: &Manifest,
+    spoken: Spoken,
+    results: &mut Results<'_>,
+) -> Vec<Turn> {
     let mut turns = Vec::new();
     for repetition in 1..=results.options.repeat {
-        for (at, planned) in plan.cases.iter().enumerate() {
-            match &planned.skip {
+        for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
+            let differs = || spoken.differs_from(&case.entry.needs);
+            match &planned.skip.clone().or_else(differs) {
                 Some(reason) => {
                     results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
                 }
