@@ -266,8 +266,10 @@ impl Asking<'_> {
         match verdict {
             Verdict::Found(form, response) => {
                 let server_version = numbers(came.get(..form.size()).unwrap_or_default());
+                // Behind a ClientHello the request is still to come.
                 let response = response.map(|response| (response, took));
-                Ok(Asked { form, server_version, tls: None, response: response.ok_or_else(String::new) })
+                let response = response.ok_or_else(|| "nothing was asked".to_owned());
+                Ok(Asked { form, server_version, tls: None, response })
             }
             Verdict::Tied(form, Some(response)) => {
                 Err(Unanswered::Tied(Box::new(Tie { form, came, response: (response, took) })))
