@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `run_started` | first |
 //! | `subject_started` | before the cases of a subject |
+//! | `dialect_found` | behind it, once at most: readings that the manifest left to be found out |
 //! | `case_finished` | once for each case and repetition, in the order in which they end |
 //! | `notice` | something about the subject that no case is about |
 //! | `timing` | how long a subject took, where that was measured |
@@ -42,6 +43,8 @@ pub enum Event {
     RunStarted(RunStarted),
     /// The cases of a subject begin.
     SubjectStarted(SubjectStarted),
+    /// Readings of the protocol that the manifest leaves open are known.
+    DialectFound(DialectFound),
     /// A case has its outcome.
     CaseFinished(Box<CaseResult>),
     /// Something about the subject that no case is about.
@@ -107,11 +110,35 @@ pub struct SubjectStarted {
     /// What the manifest says that it can do, and which settings can be chosen.
     #[serde(default)]
     pub supports: Claims,
-    /// How it reads the knobs of the protocol.
+    /// How it reads the knobs of the protocol, by its manifest; what `auto` comes to is told by `dialect_found`.
     #[serde(default)]
     pub dialect: Readings,
     /// How many results will follow, skips and repetitions included.
     pub cases: usize,
+}
+
+/// The readings that hold where a manifest says `auto`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DialectFound {
+    /// The subject's name.
+    pub subject: String,
+    /// Each knob that the manifest leaves open.
+    pub knobs: Vec<KnobReading>,
+}
+
+/// The reading that holds for one knob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnobReading {
+    /// `server_version`, `aes_padding` or `response_code`.
+    pub knob: String,
+    /// The value that holds for the run.
+    pub reading: String,
+    /// Whether the subject showed it; otherwise it is the default.
+    pub detected: bool,
+    /// Whether it was looked for in vain, which a notice tells too.
+    pub failed: bool,
+    /// How it was found out, or why not.
+    pub how: String,
 }
 
 /// The outcome of one case.

@@ -203,6 +203,11 @@ pub fn encode(bytes: &[u8]) -> String {
     String::from_utf8(digits).ok().filter(|_| written).unwrap_or_default()
 }
 
+/// Bytes for a reader: `4e d2 eb`.
+pub fn spaced(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
 /// A number of bytes for a reader: `1 byte`, `2 bytes`.
 pub fn amount(bytes: usize) -> String {
     format!("{bytes} {}", if bytes == 1 { "byte" } else { "bytes" })

@@ -9,6 +9,7 @@
 //! - [`select`]: which cases a pattern means; [`terms`]: what manifests and vectors both speak of.
 //! - [`subject`]: manifests, and the processes that they describe.
 //! - [`engine`]: runs cases against subjects.
+//! - [`probe`]: what a live agent speaks, for the engine and for operators.
 //! - [`matching`], [`verdict`]: what an observation means.
 //! - [`event`]: what happened, for reports.
 //! - [`annotate`]: a case laid out for a reader, byte by byte.
@@ -21,6 +22,7 @@ pub mod finding;
 pub mod format;
 pub mod hex_text;
 pub mod matching;
+pub mod probe;
 pub mod select;
 pub mod subject;
 pub mod terms;

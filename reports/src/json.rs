@@ -9,12 +9,15 @@
 //!  "tally": {"passed": 312, "failed": 0, …},
 //!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
 //!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "launch": "codec.py", "supports": {…},
-//!                "dialect": {"server_version": ["int32"], …}, "cases": 312, "tally": {…},
-//!                "notices": […], "timing": {"handshakes": […], "timeouts": […]}, "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
+//!                "dialect": {"server_version": ["auto"], …},
+//!                "found": [{"knob": "server_version", "reading": "int32", "detected": true, …}],
+//!                "cases": 312, "tally": {…}, "notices": […], "timing": {"handshakes": […], "timeouts": […]},
+//!                "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
 //! ```
 //!
-//! Results, notices and timing have the form of the events `case_finished`, `notice` and `timing`; `timing` is `null`
-//! where nothing was measured. `complete` is `false` when
+//! `found` has the readings that hold where `dialect` says `auto`, in the form of the event `dialect_found`. Results,
+//! notices and timing have the form of the events `case_finished`, `notice` and `timing`; `timing` is `null` where
+//! nothing was measured. `complete` is `false` when
 //! results are missing: the run was killed, interrupted, or ended by `--fail-fast`. Of a run that was killed,
 //! `exit_code`, `not_run` and `millis` are `null`. `format` grows when a member changes its meaning or goes;
 //! members may be added within a format.
@@ -22,7 +25,7 @@
 use std::io::{self, Write};
 
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::event::{CaseResult, Notice, Tally};
+use iaspec_harness::event::{CaseResult, KnobReading, Notice, Tally};
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
 use iaspec_harness::timing::Timing;
@@ -89,6 +92,7 @@ struct Subject<'a> {
     launch: &'a str,
     supports: &'a Claims,
     dialect: &'a Readings,
+    found: &'a [KnobReading],
     cases: usize,
     tally: Tally,
     notices: &'a [Notice],
@@ -147,6 +151,7 @@ fn subject(record: &SubjectRecord) -> Subject<'_> {
         launch: &record.started.launch,
         supports: &record.started.supports,
         dialect: &record.started.dialect,
+        found: &record.knobs,
         cases: record.started.cases,
         tally: record.tally,
         notices: &record.notices,

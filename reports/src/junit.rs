@@ -61,6 +61,10 @@ fn suite(record: &Record, subject: &SubjectRecord, clauses: &Clauses) -> TestSui
     property("iaspec", &record.run.iaspec);
     property("vectors", &record.run.vectors);
     property("digest", &record.run.digest);
+    for knob in &subject.knobs {
+        let how = if knob.detected { "found out" } else { "assumed" };
+        property(&format!("dialect.{}", knob.knob), &format!("{} ({how}: {})", knob.reading, knob.how));
+    }
     if let Some(gap) = record.gap() {
         property("incomplete", &gap);
     }

@@ -10,7 +10,7 @@ use iaspec_harness::event::{CaseResult, Tally};
 
 use crate::characters::visible;
 use crate::failure::{self, Clauses};
-use crate::record::{Record, Standing};
+use crate::record::{self, Record, Standing};
 
 /// How many bytes the table may have.
 const TABLE_BUDGET: usize = 200 << 10;
@@ -42,6 +42,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         code(&run.digest),
         subjects.join(", ")
     )?;
+    dialects(out, record)?;
     let shown: Vec<Shown<'_>> = record.results().filter_map(|result| Shown::of(record, result)).collect();
     table(out, &shown)?;
     details(out, &shown, &record.clause_texts())?;
@@ -49,6 +50,15 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     timing(out, record)?;
     skips(out, record)?;
     failed_clauses(out, record)
+}
+
+/// The readings that manifests leave open.
+fn dialects(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    for subject in record.subjects.iter().filter(|subject| !subject.knobs.is_empty()) {
+        let knobs: Vec<String> = subject.knobs.iter().map(|knob| escaped(&record::knob(knob))).collect();
+        writeln!(out, "\nDialect of {}: {}", code(&subject.started.subject), knobs.join(", "))?;
+    }
+    Ok(())
 }
 
 /// The counts, those that are always told first.

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 
-use iaspec_harness::event::{CaseResult, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally};
+use iaspec_harness::event::{
+    CaseResult, Event, KnobReading, Notice, RunFinished, RunStarted, SubjectStarted, Tally,
+};
 use iaspec_harness::timing::Timing;
 use iaspec_harness::verdict::Outcome;
 
@@ -18,6 +20,8 @@ use crate::{Reporter, json, junit, markdown};
 #[derive(Debug)]
 pub(crate) struct SubjectRecord {
     pub(crate) started: SubjectStarted,
+    /// The readings that the manifest left open.
+    pub(crate) knobs: Vec<KnobReading>,
     /// In the order of the corpus, repetitions one after the other.
     pub(crate) results: Vec<CaseResult>,
     pub(crate) notices: Vec<Notice>,
@@ -119,6 +123,12 @@ impl Record {
     }
 }
 
+/// A reading that a manifest leaves open, in a few words: `server_version int32x4 (found out)`.
+pub(crate) fn knob(knob: &KnobReading) -> String {
+    let how = if knob.detected { "found out" } else { "assumed" };
+    format!("{} {} ({how})", knob.knob, knob.reading)
+}
+
 /// That a run was cut off, in one sentence for all reports.
 pub(crate) fn cut_off(results: usize) -> String {
     format!(
@@ -168,11 +178,17 @@ impl<W: Write> Document<W> {
         match event {
             Event::SubjectStarted(started) => record.subjects.push(SubjectRecord {
                 started: started.clone(),
+                knobs: Vec::new(),
                 results: Vec::new(),
                 notices: Vec::new(),
                 timing: None,
                 tally: Tally::default(),
             }),
+            Event::DialectFound(found) => {
+                if let Some(subject) = record.subjects.last_mut() {
+                    subject.knobs.clone_from(&found.knobs);
+                }
+            }
             Event::CaseFinished(result) => {
                 if let Some(subject) = record.subjects.last_mut() {
                     subject.tally.count(result);

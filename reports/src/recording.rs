@@ -122,6 +122,9 @@ impl<R: BufRead> Recording<R> {
             (Stage::Subject(subject), Event::CaseFinished(result)) if *subject == result.subject => {
                 self.stage.clone()
             }
+            (Stage::Subject(subject), Event::DialectFound(found)) if *subject == found.subject => {
+                self.stage.clone()
+            }
             (Stage::Subject(subject), Event::Notice(notice)) if *subject == notice.subject => {
                 self.stage.clone()
             }
@@ -163,6 +166,7 @@ fn name(event: &Event) -> &'static str {
     match event {
         Event::RunStarted(_) => "run_started",
         Event::SubjectStarted(_) => "subject_started",
+        Event::DialectFound(_) => "dialect_found",
         Event::CaseFinished(_) => "case_finished",
         Event::Notice(_) => "notice",
         Event::Timing(_) => "timing",

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use anstyle::Style;
-use iaspec_harness::event::{CaseResult, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally};
+use iaspec_harness::event::{
+    CaseResult, DialectFound, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally,
+};
 use iaspec_harness::verdict::Outcome;
 
 use crate::failure::{self, Clauses, Layout, outcome_style as style};
@@ -65,6 +67,11 @@ impl<W: Write> Text<W> {
     fn subject_started(&mut self, started: &SubjectStarted) -> io::Result<()> {
         let SubjectStarted { subject, role, cases, .. } = started;
         writeln!(self.out, "{subject}: role {role}, {cases} {}", plural(*cases, "case", "cases"))
+    }
+
+    fn dialect_found(&mut self, found: &DialectFound) -> io::Result<()> {
+        let knobs: Vec<String> = found.knobs.iter().map(record::knob).collect();
+        writeln!(self.out, "{}: dialect: {}", found.subject, knobs.join(", "))
     }
 
     fn case_finished(&mut self, result: &CaseResult) {
@@ -188,6 +195,7 @@ impl<W: Write> Reporter for Text<W> {
         match event {
             Event::RunStarted(run) => self.run_started(run),
             Event::SubjectStarted(started) => self.subject_started(started),
+            Event::DialectFound(found) => self.dialect_found(found),
             Event::CaseFinished(result) => {
                 self.case_finished(result);
                 Ok(())

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use iaspec_harness::clauses::Tier;
+use iaspec_harness::hex_text;
 use iaspec_harness::subject::Role;
 use iaspec_harness::terms::{Encryption, TimeSpan};
 
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// Check, describe or export the vector files
     #[command(after_long_help = VECTORS_HELP)]
     Vectors(Vectors),
+    /// Tell what a live agent speaks: versions, encryption, dialect, certificate, times
+    #[command(after_long_help = PROBE_HELP)]
+    Probe(Probe),
     /// Print a script that completes command lines, for a shell
     #[command(after_long_help = COMPLETIONS_HELP)]
     Completions {
@@ -106,6 +111,22 @@ const SHOW_HELP: &str = "\
 Examples:
   iaspec show framing/segments/two-frames-in-one-write
   iaspec show 'codec/strings/**' --width 80 | less";
+
+const PROBE_HELP: &str = "\
+A dozen connections are made at most, one after the other, each ended properly. Nothing is sent but
+handshakes, TLS and Get Agent Root Path. Readings are concluded from where a response begins and
+how it ends, never from a pause.
+
+Examples:
+  iaspec probe 127.0.0.1:46336
+  iaspec probe agent.example:46336 --ca ca.pem
+  IASPEC_PROBE_AES_KEY=0011… iaspec probe agent.example:46336 --json
+
+Exit codes:
+  0    it is an agent and was probed, as far as that goes without its key
+  1    what answers is no agent, or one that answers no Get Agent Root Path
+  2    the command line is wrong
+  3    it cannot be reached";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -343,6 +364,51 @@ fn whole_number<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> 
 fn positive_span(text: &str) -> Result<Duration, String> {
     let span: TimeSpan = text.parse()?;
     if span.0.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(span.0) }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// Where the agent listens
+    #[arg(value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub(crate) address: String,
+    /// The key of an agent in mode aes: 32 or 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", env = "IASPEC_PROBE_AES_KEY", hide_env_values = true, value_parser = aes_key)]
+    pub(crate) aes_key: Option<AesKey>,
+    /// Check the certificate of an agent in mode ssl by the certificates in a PEM file
+    #[arg(long, value_name = "PEM", env = "IASPEC_PROBE_CA")]
+    pub(crate) ca: Option<PathBuf>,
+    /// How long each answer may take, such as 500ms or 5s; all of it takes four times as long at most
+    #[arg(long, value_name = "TIME", env = "IASPEC_PROBE_TIMEOUT", default_value = "5s", value_parser = positive_span)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object
+    #[arg(long, env = "IASPEC_PROBE_JSON")]
+    pub(crate) json: bool,
+}
+
+/// The key of an agent, which no message shows.
+#[derive(Clone)]
+pub(crate) struct AesKey(pub(crate) Vec<u8>);
+
+impl fmt::Debug for AesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AesKey(…)")
+    }
+}
+
+fn aes_key(text: &str) -> Result<AesKey, String> {
+    let key = hex_text::decode(text).ok().filter(|key| matches!(key.len(), 16 | 32));
+    key.map(AesKey).ok_or_else(|| "write 32 or 64 hexadecimal digits".to_owned())
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let bare = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    let good = !host.is_empty() && !bare && port.parse::<u16>().is_ok_and(|port| port > 0);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("write HOST:PORT, such as agent.example:46336 or [::1]:46336".to_owned())
+    }
 }
 
 #[derive(Debug, Args)]

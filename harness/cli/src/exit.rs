@@ -32,6 +32,11 @@ impl Failure {
         Self { code: NOT_RUN, messages: vec![message.into()] }
     }
 
+    /// A command that has exit codes of its own.
+    pub(crate) fn of(code: u8, message: impl Into<String>) -> Self {
+        Self { code, messages: vec![message.into()] }
+    }
+
     /// Prints the reasons and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         for message in self.messages {

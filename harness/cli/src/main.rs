@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Show(show) => commands::show::show(&show),
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
+        Command::Probe(probe) => commands::probe::probe(&probe),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Codec => commands::codec::codec(),
         Command::Client => commands::client::client(),

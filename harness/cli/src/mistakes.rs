@@ -11,7 +11,7 @@ use clap::{Arg, Command, Error};
 pub(crate) fn completed(mut error: Error, mut command: Command, given: &[OsString]) -> Error {
     command.build();
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
-    let Some(arg) = argument(&command, shown) else { return error };
+    let Some(arg) = argument(&command, shown, given.get(1..).unwrap_or_default()) else { return error };
     if arg.is_hide_env_values_set() && error.get(ContextKind::InvalidValue).is_some() {
         error.insert(ContextKind::InvalidValue, ContextValue::String("***".to_owned()));
     }
@@ -24,10 +24,16 @@ pub(crate) fn completed(mut error: Error, mut command: Command, given: &[OsStrin
     error
 }
 
-/// The argument that an error shows as `--jobs <N>`, of a command or one below it.
-fn argument<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
+/// The argument that an error shows as `--jobs <N>`, of a command or of the one below it that was given: others may
+/// have an option of that name, too.
+fn argument<'a>(command: &'a Command, shown: &str, given: &[OsString]) -> Option<&'a Arg> {
     let own = command.get_arguments().find(|arg| arg.to_string() == shown);
-    own.or_else(|| command.get_subcommands().find_map(|below| argument(below, shown)))
+    own.or_else(|| {
+        let mut words = given.iter().enumerate();
+        let (place, below) =
+            words.find_map(|(place, word)| Some((place, command.find_subcommand(word.to_str()?)?)))?;
+        argument(below, shown, &given[place + 1..])
+    })
 }
 
 /// Whether an option stands in a command line, as a word or as the beginning of one.

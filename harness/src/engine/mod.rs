@@ -3,7 +3,7 @@
 //! It prints nothing and judges nothing: what a subject did goes to [`crate::verdict`], what came of it
 //! goes out as [`crate::event::Event`]s.
 
-mod agent;
+pub(crate) mod agent;
 mod breakdown;
 mod codec;
 mod lines;

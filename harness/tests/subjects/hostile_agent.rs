@@ -24,6 +24,9 @@ const PROTOCOL_ID: [u8; 16] =
 /// The command at which the behaviours named `…-on-poison` strike.
 const POISON: i32 = 666;
 
+/// The last three numbers of the server version 7.1.3.0, which look like the header of a response.
+const FOUR_NUMBERS: [u8; 12] = [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+
 const FOREVER: Duration = Duration::from_secs(3600);
 
 /// Set when the whole agent is to hang.
@@ -185,7 +188,17 @@ fn good(options: &Options, stream: &mut TcpStream) -> std::io::Result<()> {
     }
     let mut bytes = acknowledgement(if v1 { second } else { 2000 });
     flip(options, &mut bytes, 0);
-    stream.write_all(&bytes)?;
+    match options.behaviour.as_str() {
+        "four-numbers" => {
+            // Byte by byte, so that any number of them looks like all of them for a while.
+            bytes.extend(FOUR_NUMBERS);
+            for byte in &bytes {
+                stream.write_all(&[*byte])?;
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        _ => stream.write_all(&bytes)?,
+    }
     let mut sent = bytes.len();
     loop {
         let mut header = vec![0; if v1 { 9 } else { 8 }];
@@ -194,7 +207,17 @@ fn good(options: &Options, stream: &mut TcpStream) -> std::io::Result<()> {
         let command = i32::from_le_bytes(header[header.len() - 4..].try_into().unwrap());
         let mut data = vec![0; length];
         stream.read_exact(&mut data)?;
-        strike(options, command);
+        match options.behaviour.as_str() {
+            "ends-on-message" => return Ok(()),
+            "nonsense-on-message" => stream.write_all(&[0xee; 40])?,
+            "mute" => continue,
+            "drives" | "one-drive" if command == 3 => {
+                let drive = if options.behaviour == "drives" { data[0] } else { 0 };
+                stream.write_all(&answer(&format!("{}:\\", char::from(b'C' + drive))))?;
+                continue;
+            }
+            _ => strike(options, command),
+        }
         while HANGS.load(Ordering::SeqCst) {
             thread::sleep(FOREVER);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use iaspec_harness::engine::{self, Conversations, Plan, RunOptions, Selection};
-use iaspec_harness::event::{CaseResult, Event, Notice, Tally};
+use iaspec_harness::event::{CaseResult, DialectFound, Event, Notice, Tally};
 use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
@@ -80,6 +80,8 @@ pub(crate) struct Seen {
     pub(crate) tally: Tally,
     pub(crate) cases: BTreeMap<String, CaseResult>,
     pub(crate) notices: Vec<Notice>,
+    /// The readings that the manifest left open, where it did.
+    pub(crate) found: Option<DialectFound>,
 }
 
 impl Seen {
@@ -144,19 +146,20 @@ pub(crate) fn run_manifest(corpus: &Corpus, manifest: &Manifest, jobs: usize) ->
         rerun: "iaspec run hostile.yaml".to_owned(),
     };
     let (_interrupter, mut interrupt) = engine::interruption();
-    let (mut cases, mut notices) = (BTreeMap::new(), Vec::new());
+    let (mut cases, mut notices, mut found) = (BTreeMap::new(), Vec::new(), None);
     let mut emit = |event| match event {
         Event::CaseFinished(result) => {
             assert!(cases.insert(result.case.clone(), *result).is_none(), "a case ended twice");
         }
         Event::Notice(notice) => notices.push(notice),
+        Event::DialectFound(dialect) => assert!(found.replace(dialect).is_none(), "found out twice"),
         _ => {}
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let ran =
         runtime.block_on(engine::run_subject(corpus, manifest, &plan, &options, &mut interrupt, &mut emit));
     assert_eq!(ran.not_run, 0, "every case has a result");
-    Seen { tally: ran.tally, cases, notices }
+    Seen { tally: ran.tally, cases, notices, found }
 }
 
 /// The processes that carry a mark in their environment.

@@ -30,7 +30,7 @@ const MOST_ARRIVALS: usize = 4096;
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// By a FIN.
     Fin,
     /// By an RST.
@@ -68,7 +68,7 @@ impl From<&io::Error> for End {
 
 /// What came.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     bytes: Vec<u8>,
     /// How many bytes before those of `bytes` were looked at and dropped.
     dropped: usize,
@@ -91,12 +91,12 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// The bytes that the case has not taken yet.
-    pub(super) fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         &self.bytes[self.taken - self.dropped..]
     }
 
     /// Takes bytes from the front.
-    pub(super) fn take(&mut self, count: usize) {
+    pub(crate) fn take(&mut self, count: usize) {
         self.taken += count;
     }
 
@@ -129,12 +129,12 @@ impl Inbox {
     }
 
     /// How and when the connection ended.
-    pub(super) fn end(&self) -> Option<(&End, Instant)> {
+    pub(crate) fn end(&self) -> Option<(&End, Instant)> {
         self.end.as_ref().map(|(end, when)| (end, *when))
     }
 
     /// What has been put between this connection and its messages, if it is encrypted.
-    pub(super) fn layer(&mut self) -> Option<&mut Layer> {
+    pub(crate) fn layer(&mut self) -> Option<&mut Layer> {
         self.layer.as_mut()
     }
 
@@ -201,7 +201,7 @@ impl Shared {
 
 /// What became of bytes that were to be sent.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// Just before the first was handed over.
     pub(super) before: Instant,
     /// Just after the last was.
@@ -214,7 +214,7 @@ pub(super) struct Sent {
 
 /// Why bytes could not be sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum SendFailure {
+pub(crate) enum SendFailure {
     /// The connection had ended.
     Ended,
     /// The peer took nothing for too long.
@@ -223,7 +223,7 @@ pub(super) enum SendFailure {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Arc<TcpStream>,
     shared: Arc<Shared>,
     reader: JoinHandle<()>,
@@ -235,7 +235,7 @@ impl Connection {
     /// # Errors
     ///
     /// What the system says, `TimedOut` when it says nothing in time.
-    pub(super) async fn open(to: SocketAddr, from: Option<IpAddr>, within: Duration) -> io::Result<Self> {
+    pub(crate) async fn open(to: SocketAddr, from: Option<IpAddr>, within: Duration) -> io::Result<Self> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if let Some(from) = from {
             socket.bind(SocketAddr::new(from, 0))?;
@@ -264,12 +264,12 @@ impl Connection {
     }
 
     /// What has come so far.
-    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.shared.inbox()
     }
 
     /// Waits until a look at what came gives something; `None` when the deadline passes before.
-    pub(super) async fn watch<T>(
+    pub(crate) async fn watch<T>(
         &self,
         deadline: Instant,
         mut look: impl FnMut(&mut Inbox) -> Option<T>,
@@ -298,7 +298,7 @@ impl Connection {
     }
 
     /// Sends bytes at once. Fails when the peer takes nothing for `patience`.
-    pub(super) async fn send(&self, bytes: &[u8], patience: Duration) -> Sent {
+    pub(crate) async fn send(&self, bytes: &[u8], patience: Duration) -> Sent {
         self.send_all(&[Stretch::Bytes(bytes.to_vec())], None, patience).await
     }
 
@@ -307,7 +307,7 @@ impl Connection {
     /// # Errors
     ///
     /// How the connection ended instead; `None` when the deadline passed.
-    pub(super) async fn secure(
+    pub(crate) async fn secure(
         &self,
         layer: Layer,
         deadline: Instant,
@@ -344,7 +344,7 @@ impl Connection {
     /// # Errors
     ///
     /// Why it cannot be encrypted.
-    pub(super) fn seal(&self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
+    pub(crate) fn seal(&self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
         match self.inbox().layer() {
             Some(layer) => layer.seal(message, header),
             None => Ok(message.to_vec()),
@@ -463,7 +463,7 @@ impl Connection {
     }
 
     /// Sends a FIN, and goes on reading.
-    pub(super) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         let last = self.inbox().layer().map(Layer::seal_end).unwrap_or_default();
         let _ = self.stream.try_write(&last);
         // It may have ended already.
@@ -471,7 +471,7 @@ impl Connection {
     }
 
     /// Closes both directions.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.shut_down();
         self.dismantle().await;
     }

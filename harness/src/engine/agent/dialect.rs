@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::support;
 use crate::format::Padding;
 use crate::subject::Manifest;
 use crate::subject::manifest::Knob;
 use crate::terms::{Encryption, word};
 use crate::vectors::transcript::entry::{AesPadding, ResponseCode, ServerVersion};
-use crate::vectors::transcript::op;
+use crate::vectors::transcript::{Needs, op};
 
 /// One value of each knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,12 @@ impl Dialect {
         needs.server_version.as_ref().is_none_or(|wanted| wanted.value == self.server_version)
             && needs.aes_padding.as_ref().is_none_or(|wanted| wanted.value == self.aes_padding)
             && needs.response_code.as_ref().is_none_or(|wanted| wanted.value == self.response_code)
+    }
+
+    /// Why an agent of this dialect need not pass a case; `None` when it must.
+    pub(super) fn differs_from(&self, needs: &Needs) -> Option<String> {
+        let readings = [word(&self.aes_padding), word(&self.server_version), word(&self.response_code)];
+        support::differing(needs, readings.each_ref().map(|reading| Some(reading.as_str())))
     }
 
     /// A server's version in this reading, of which the first number is given.

@@ -5,8 +5,9 @@
 //! blame when one dies, [`conversation`] runs one case, [`health`] tells a refusal from a crash.
 
 mod client;
-mod connection;
+pub(crate) mod connection;
 mod conversation;
+mod detected;
 mod dialect;
 mod driver;
 mod groups;
@@ -15,7 +16,7 @@ mod lateness;
 mod modes;
 mod ports;
 mod running;
-mod secure;
+pub(crate) mod secure;
 mod settings;
 mod subject;
 mod support;

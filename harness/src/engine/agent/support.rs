@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::dialect::{Dialect, reading};
 use super::settings::{Asked, takes_whole_seconds};
-use crate::subject::manifest::{Knob, Launch, Setting, Supports};
+use crate::subject::manifest::{Launch, Setting, Supports};
 use crate::subject::{Manifest, Role};
 use crate::terms::{Encryption, Feature, word};
 use crate::vectors::TranscriptCase;
@@ -113,20 +113,41 @@ fn encryption(mode: Encryption, supports: &Supports) -> Option<String> {
     lacks(format_args!("encryption {}", word(&mode)), "encryption")
 }
 
+/// A knob that is left to be found out is judged when that is done.
 fn dialect(needs: &Needs, manifest: &Manifest) -> Option<String> {
+    let [open_form, open_padding, _] = open_knobs(manifest);
+    let dialect = &manifest.dialect;
+    let known = |open: bool, knob, default| (!open).then(|| reading(knob, default));
+    differing(
+        needs,
+        [
+            known(open_padding, &dialect.aes_padding, "pkcs7"),
+            known(open_form, &dialect.server_version, "int32"),
+            known(false, &dialect.response_code, "echo"),
+        ],
+    )
+}
+
+/// Why a case need not be passed under some readings: of `aes_padding`, `server_version` and `response_code`, where
+/// they are known.
+pub(super) fn differing(needs: &Needs, readings: [Option<&str>; 3]) -> Option<String> {
     let wanted = needs.dialect.as_ref()?;
-    let differs = |name: &str, wanted: Option<String>, knob: &Knob, default: &str| {
-        let wanted = wanted?;
-        let spoken = reading(knob, default);
+    let wanted = [
+        ("aes_padding", wanted.aes_padding.as_ref().map(|value| word(&value.value))),
+        ("server_version", wanted.server_version.as_ref().map(|value| word(&value.value))),
+        ("response_code", wanted.response_code.as_ref().map(|value| word(&value.value))),
+    ];
+    wanted.into_iter().zip(readings).find_map(|((name, wanted), spoken)| {
+        let (wanted, spoken) = (wanted?, spoken?);
         (spoken != wanted).then(|| format!("needs the reading {name}: {wanted}; the subject's is {spoken}"))
-    };
-    let server_version = wanted.server_version.as_ref().map(|value| word(&value.value));
-    let response_code = wanted.response_code.as_ref().map(|value| word(&value.value));
-    let aes_padding = wanted.aes_padding.as_ref().map(|value| word(&value.value));
-    differs("aes_padding", aes_padding, &manifest.dialect.aes_padding, "pkcs7").or_else(|| {
-        differs("server_version", server_version, &manifest.dialect.server_version, "int32")
-            .or_else(|| differs("response_code", response_code, &manifest.dialect.response_code, "echo"))
     })
+}
+
+/// Which of `server_version`, `aes_padding` and `response_code` the manifest leaves to be found out.
+pub(super) fn open_knobs(manifest: &Manifest) -> [bool; 3] {
+    let dialect = &manifest.dialect;
+    [&dialect.server_version, &dialect.aes_padding, &dialect.response_code]
+        .map(|knob| knob.0.iter().any(|value| value == "auto"))
 }
 
 fn beyond_this_release(case: &TranscriptCase) -> Option<String> {

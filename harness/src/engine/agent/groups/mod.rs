@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::conversation::{self, Background, Counterpart, Course, Trouble};
+use super::detected;
 use super::dialect::Dialect;
 use super::health::{Ailment, Health, greet};
 use super::lateness::Lateness;
@@ -67,10 +68,18 @@ pub(in crate::engine) async fn run(
         .zip(&plan.cases)
         .map(|(case, planned)| Asked::by(case.entry.needs.settings.as_deref(), planned.mode))
         .collect();
-    let work = share_out(plan, &cases, &asked, manifest, results);
+    let dialects = match manifest.role {
+        Role::Client => Dialect::of_client(manifest),
+        _ => tokio::select! {
+            dialect = detected::dialect(corpus, manifest, plan, results) => vec![dialect],
+            () = interrupt.wait() => return,
+        },
+    };
+    let background = background(corpus, manifest, dialects, results.options);
+    let work = share_out(plan, &cases, &asked, &background, results);
     let jobs = results.options.jobs;
     let run = Run {
-        background: background(corpus, manifest, results.options),
+        background,
         plan,
         weights: cases.iter().map(|case| connections(case)).collect(),
         cases,
@@ -98,11 +107,12 @@ pub(in crate::engine) async fn run(
     run.tell_timing();
 }
 
-fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
-    let dialects = match manifest.role {
-        Role::Client => Dialect::of_client(manifest),
-        _ => vec![Dialect::of_agent(manifest)],
-    };
+fn background<'a>(
+    corpus: &'a Corpus,
+    manifest: &'a Manifest,
+    dialects: Vec<Dialect>,
+    options: &RunOptions,
+) -> Background<'a> {
     let modes = &manifest.supports.encryption;
     let plain = modes.is_empty() || modes.contains(&Encryption::None);
     Background {
@@ -135,14 +145,14 @@ fn share_out(
     plan: &Plan<'_>,
     cases: &[&TranscriptCase],
     asked: &[Asked],
-    manifest: &Manifest,
+    background: &Background<'_>,
     results: &mut Results<'_>,
 ) -> VecDeque<Work> {
     let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
     let mut own = Vec::new();
-    for turn in turns(plan, manifest, results) {
+    for turn in turns(plan, cases, background, results) {
         // A client is started without settings: those of a case are for the agent that the harness plays.
-        let (asked, alone) = match manifest.role {
+        let (asked, alone) = match background.manifest.role {
             Role::Client => (Asked::default(), needs_own_client(cases[turn.at])),
             _ => (asked[turn.at].clone(), needs_own_subject(cases[turn.at])),
         };
@@ -156,11 +166,22 @@ fn share_out(
 }
 
 /// The executions to be done, in the order in which they start; those that are skipped are told.
-fn turns(plan: &Plan<'_>, manifest: &Manifest, results: &mut Results<'_>) -> Vec<Turn> {
+fn turns(
+    plan: &Plan<'_>,
+    cases: &[&TranscriptCase],
+    background: &Background<'_>,
+    results: &mut Results<'_>,
+) -> Vec<Turn> {
+    let manifest = background.manifest;
     let mut turns = Vec::new();
     for repetition in 1..=results.options.repeat {
-        for (at, planned) in plan.cases.iter().enumerate() {
-            match &planned.skip {
+        for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
+            // What an agent speaks may have been found out only now.
+            let differs = || match manifest.role {
+                Role::Client => None,
+                _ => background.dialect().differs_from(&case.entry.needs),
+            };
+            match &planned.skip.clone().or_else(differs) {
                 Some(reason) => {
                     results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
                 }

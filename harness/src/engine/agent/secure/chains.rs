@@ -18,7 +18,7 @@ const LENGTH: usize = 4;
 
 /// The two chains of vectors of a connection (AES-2, AES-4).
 #[derive(Debug)]
-pub(in super::super) struct Chains {
+pub(crate) struct Chains {
     key: Vec<u8>,
     padding: Padding,
     /// The vector of the next message that is sent.

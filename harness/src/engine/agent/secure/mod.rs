@@ -39,7 +39,7 @@ pub(super) fn number(mode: Encryption) -> i8 {
 
 /// One side's way from messages to the network and back.
 #[derive(Debug)]
-pub(super) enum Layer {
+pub(crate) enum Layer {
     /// AES frames.
     Aes(Chains),
     /// TLS.
@@ -53,7 +53,7 @@ impl Layer {
     /// # Errors
     ///
     /// A sentence for people: the settings have no usable key, or TLS cannot be set up.
-    pub(super) fn of(
+    pub(crate) fn of(
         values: &Values,
         padding: Padding,
         acknowledgement: &[u8],
@@ -61,13 +61,22 @@ impl Layer {
     ) -> Result<Option<Self>, String> {
         match mode(values) {
             Encryption::None => Ok(None),
-            Encryption::Ssl => Tls::client().map(|tls| Some(Layer::Tls(Box::new(tls)))),
+            Encryption::Ssl => Self::tls("localhost").map(Some),
             Encryption::Aes => {
                 // What comes is an agent's: a length and a command before the data (FRM-3).
                 let chains = Chains::new(values, padding, acknowledgement, seed, AGENT_HEADER)?;
                 Ok(Some(Layer::Aes(chains)))
             }
         }
+    }
+
+    /// TLS with a server of some name, which it is told where it is no address.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people: it is no name, or TLS cannot be set up.
+    pub(crate) fn tls(name: &str) -> Result<Self, String> {
+        Tls::client(name).map(|tls| Layer::Tls(Box::new(tls)))
     }
 
     /// The same of an agent that the harness plays. `header` is the size of what stands before the data of the messages
@@ -106,7 +115,7 @@ impl Layer {
     }
 
     /// Bytes that it wants to be sent on its own account.
-    pub(super) fn outgoing(&mut self) -> Vec<u8> {
+    pub(crate) fn outgoing(&mut self) -> Vec<u8> {
         match self {
             Layer::Aes(_) => Vec::new(),
             Layer::Tls(tls) => tls.outgoing(),
@@ -131,7 +140,7 @@ impl Layer {
     /// # Errors
     ///
     /// Why it cannot be sealed: its length is not that of its data, which AES frames cannot say.
-    pub(super) fn seal(&mut self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
+    pub(crate) fn seal(&mut self, message: &[u8], header: usize) -> Result<Vec<u8>, String> {
         match self {
             Layer::Aes(chains) => chains.seal(message, header),
             Layer::Tls(tls) => tls.seal(message),

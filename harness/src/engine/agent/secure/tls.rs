@@ -28,19 +28,19 @@ const HALF_A_SERVER_HELLO: &str = "16 0303 007a 02 000076 0303 a5*20";
 
 /// A TLS connection without a network.
 #[derive(Debug)]
-pub(in super::super) struct Tls {
+pub(crate) struct Tls {
     connection: Connection,
     /// The alert by which the peer gave up.
     refused: Option<String>,
 }
 
 impl Tls {
-    /// A client that takes whatever certificate it is shown: the case looks at it afterwards.
+    /// A client of a server with a name, which takes whatever certificate it is shown: the case looks at it afterwards.
     ///
     /// # Errors
     ///
     /// A sentence for people: TLS cannot be set up.
-    pub(super) fn client() -> Result<Self, String> {
+    pub(super) fn client(name: &str) -> Result<Self, String> {
         let provider = provider();
         let verifier = AnyCertificate(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)
@@ -49,7 +49,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| format!("`{name}`: {error}"))?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(failed)?;
         Ok(Self { connection: connection.into(), refused: None })
     }
@@ -126,6 +126,11 @@ impl Tls {
         self.refused.as_deref()
     }
 
+    /// The connection, for what else is to be known of it.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The certificate that the peer presented, DER.
     pub(super) fn certificate(&self) -> Option<Vec<u8>> {
         self.connection.peer_certificates()?.first().map(|certificate| certificate.to_vec())
@@ -145,7 +150,7 @@ pub(in super::super) fn half_a_hello(party: Party) -> Vec<u8> {
     if party != Party::Client {
         return literal(HALF_A_SERVER_HELLO);
     }
-    let mut hello = Tls::client().map(|mut client| client.outgoing()).unwrap_or_default();
+    let mut hello = Tls::client("localhost").map(|mut client| client.outgoing()).unwrap_or_default();
     hello.truncate(hello.len() / 2);
     hello
 }
@@ -231,7 +236,7 @@ mod tests {
         let certificate = &crate::subject::Certificates::of_this_run().unwrap().good;
         let cases = [
             (Tls::agent(certificate).unwrap(), Party::Client, "Tls12NotOffered"),
-            (Tls::client().unwrap(), Party::Agent, "ServerDoesNotSupportTls12Or13"),
+            (Tls::client("localhost").unwrap(), Party::Agent, "ServerDoesNotSupportTls12Or13"),
         ];
         for (mut tls, party, why) in cases {
             tls.outgoing();
@@ -244,7 +249,7 @@ mod tests {
     #[test]
     fn messages_go_both_ways_and_an_alert_is_told() {
         let certificate = &crate::subject::Certificates::of_this_run().unwrap().good;
-        let (mut client, mut agent) = (Tls::client().unwrap(), Tls::agent(certificate).unwrap());
+        let (mut client, mut agent) = (Tls::client("localhost").unwrap(), Tls::agent(certificate).unwrap());
         let mut plain = Vec::new();
         while !(client.is_ready() && agent.is_ready()) {
             agent.receive(&mut client.outgoing(), &mut plain).unwrap();
