@@ -296,10 +296,14 @@ fn nothing_fits(roles: &[Role]) -> SelectionError {
     SelectionError(format!("no case of role {} fits the filters, clauses and tiers given", list(roles)))
 }
 
-/// Roles for a reader: `codec`, `codec or agent`.
+/// Roles for a reader: `codec`, `codec or agent`, `codec, agent or client`.
 fn list(roles: &[Role]) -> String {
     let names: Vec<String> = roles.iter().map(Role::to_string).collect();
-    names.join(" or ")
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role]) -> Result<(), String> {

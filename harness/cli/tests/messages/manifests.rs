@@ -42,6 +42,7 @@ fn cases_of_another_role() {
     desk.file("codec.yaml", "name: mine\nrole: codec\ncommand: [./codec]\n")
         .file("client.yaml", "name: mine\nrole: client\ncommand: [./client]\n");
     desk.types("run codec.yaml --filter 'handshake/**'")
+        .types("run client.yaml --filter 'codec/**'")
         .types("run client.yaml --filter handshake/acknowledgement/v2-only");
     desk.assert("cases_of_another_role");
 }
