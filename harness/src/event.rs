@@ -171,6 +171,9 @@ pub struct Exchange {
     /// case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
+    /// What a client was told, or what it answered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -183,6 +186,12 @@ fn is_zero(count: &usize) -> bool {
 pub enum Happening {
     /// The harness connected.
     Connected,
+    /// The subject, a client, was told to do something.
+    Told,
+    /// The subject, a client, told what came of that.
+    Answered,
+    /// The subject connected.
+    ConnectedBySubject,
     /// The harness sent bytes.
     Sent,
     /// The subject sent bytes, which the case looked at.

@@ -32,7 +32,15 @@ fn a_failure_shows_clause_bytes_log_and_command() {
 }
 
 fn exchange(micros: u64, what: Happening, count: usize, bytes: &str) -> Exchange {
-    Exchange { micros, connection: "a".to_owned(), what, count, bytes: bytes.to_owned(), crc32: None }
+    Exchange {
+        micros,
+        connection: "a".to_owned(),
+        what,
+        count,
+        bytes: bytes.to_owned(),
+        crc32: None,
+        text: String::new(),
+    }
 }
 
 /// A conversation that went wrong when the agent closed.

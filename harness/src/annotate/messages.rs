@@ -10,7 +10,9 @@ use crate::format::{Format, Formats};
 use crate::hex_text::amount;
 use crate::terms::Encryption;
 use crate::vectors::transcript::Party;
-use crate::vectors::transcript::data::{Data, Frame, FrameFields, Item, Tamper, TlsFault, Wire, WireItem};
+use crate::vectors::transcript::data::{
+    Data, Frame, FrameFields, Item, Tamper, TlsFault, Wire, WireItem, WrongCertificate,
+};
 use crate::vectors::transcript::entry::Needs;
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::{Framing, agent_type};
@@ -277,9 +279,32 @@ impl<'a> Messages<'a> {
                 WireItem::Tls(TlsFault::Alert(number)) => {
                     blocks.push(Block::new(format!("the fatal TLS alert {number}"), Vec::new()));
                 }
+                WireItem::Tls(TlsFault::OldVersion) => {
+                    let title = match party {
+                        Party::Client => "a TLS handshake message that offers nothing newer than TLS 1.1",
+                        _ => "a TLS handshake message that chooses TLS 1.1",
+                    };
+                    blocks.push(Block::new(title, Vec::new()));
+                }
+                WireItem::Tls(TlsFault::Certificate(wrong)) => {
+                    let title =
+                        format!("a TLS handshake with a certificate that is {}", wrong_certificate(*wrong));
+                    blocks.push(Block::new(title, Vec::new()));
+                }
             }
         }
         blocks
+    }
+}
+
+/// What is wrong with a certificate, behind "that is".
+fn wrong_certificate(wrong: WrongCertificate) -> &'static str {
+    match wrong {
+        WrongCertificate::Expired => "no longer valid",
+        WrongCertificate::NotYetValid => "not valid yet",
+        WrongCertificate::OtherName => "for another name",
+        WrongCertificate::OtherAuthority => "signed by another authority",
+        WrongCertificate::SelfSigned => "signed by itself",
     }
 }
 

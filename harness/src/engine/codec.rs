@@ -7,11 +7,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::lines::{Lines, NoLine};
 use super::plan::{Case, Plan};
+use super::reply::{self, Reply};
 use super::{Breakdown, Interrupt, Results};
 use crate::event::CaseResult;
 use crate::format::Formats;
@@ -121,25 +119,6 @@ fn requests(case: &CodecCase) -> Vec<String> {
             }
         })
         .collect()
-}
-
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    ok: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<ErrorReply<'a>>,
-}
-
-#[derive(Deserialize)]
-struct ErrorReply<'a> {
-    #[serde(borrow)]
-    kind: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    message: std::borrow::Cow<'a, str>,
-    offset: Option<u64>,
 }
 
 /// What an answer belongs to: an execution under way and one of its checks.
@@ -421,21 +400,8 @@ impl Run<'_, '_> {
             // Dropped in the middle of it, the process is killed.
             () = interrupt.wait() => return,
         };
-        let mut warn = |message: String| self.results.notice(self.manifest, true, message);
-        if stopped.killed {
-            warn("the subject ignored end of input and the stop signal; it was killed".to_owned());
-        } else if stopped.ignored_end_of_input {
-            warn("the subject ignored end of input; it took the stop signal to end it".to_owned());
-        } else if let Some(ending) =
-            stopped.ending.filter(|ending| *ending != crate::subject::Ending::Exited(0))
-        {
-            warn(format!("at end of input the subject {ending}; status 0 was expected"));
-        }
-        let names = stopped.left_behind.join(", ");
-        match stopped.left_behind.len() {
-            0 => {}
-            1 => warn(format!("the subject left 1 process behind, which was killed: {names}")),
-            many => warn(format!("the subject left {many} processes behind, which were killed: {names}")),
+        for complaint in stopped.complaints(true, self.manifest.stop_within) {
+            self.results.notice(self.manifest, true, complaint);
         }
     }
 }
@@ -470,24 +436,8 @@ impl Reply<'_> {
     }
 }
 
-/// Reads a line as an answer: its id, and the rest.
+/// Reads a line as an answer to a request that has an id.
 fn reply(line: &[u8]) -> Result<(u64, Reply<'_>), Breakdown> {
-    let shown = || String::from_utf8_lossy(&line[..line.len().min(1024)]).into_owned();
-    let reply: Reply<'_> = match serde_json::from_slice(line) {
-        Ok(reply) => reply,
-        Err(error) if error.is_data() => {
-            return Err(Breakdown::NotAnAnswer { why: error.to_string(), line: shown() });
-        }
-        Err(_) => return Err(Breakdown::NotJson(shown())),
-    };
-    let lacks = |why: &str| Err(Breakdown::NotAnAnswer { why: why.to_owned(), line: shown() });
-    let Some(id) = reply.id else { return lacks("there is no `id`") };
-    let Ok(number) = id.get().parse() else {
-        return lacks(&format!("its `id` is {}", crate::verdict::clip(id.get())));
-    };
-    match (&reply.ok, &reply.error) {
-        (Some(_), Some(_)) => lacks("it has both `ok` and `error`"),
-        (None, None) => lacks("it has neither `ok` nor `error`"),
-        _ => Ok((number, reply)),
-    }
+    let (id, reply) = reply::reply(line)?;
+    Ok((id.ok_or_else(|| Breakdown::UnknownId("null".to_owned()))?, reply))
 }

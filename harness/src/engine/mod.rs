@@ -8,6 +8,7 @@ mod breakdown;
 mod codec;
 mod lines;
 mod plan;
+mod reply;
 
 pub use breakdown::Breakdown;
 pub use plan::{Case, Plan, PlannedCase, Selection, SelectionError};
@@ -117,8 +118,8 @@ pub async fn run_subject(
     let mut results = Results { options, emit, tally: Tally::default(), came: 0, stop: false };
     match manifest.role {
         Role::Codec => codec::run(corpus, manifest, plan, interrupt, &mut results).await,
-        Role::Agent => agent::run(corpus, manifest, plan, interrupt, &mut results).await,
-        Role::Client | Role::Host => {
+        Role::Agent | Role::Client => agent::run(corpus, manifest, plan, interrupt, &mut results).await,
+        Role::Host => {
             let reason = format!("this release does not run subjects of role {}", manifest.role);
             for planned in &plan.cases {
                 results.add(planned.result(manifest, 1, Outcome::Error, Some(reason.clone())));

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Bindings, Matching, Mismatch, complete, difference_summary, only_type};
+use super::{Bindings, Matching, Mismatch, Off, complete, difference_summary, only_type};
 use crate::format::{AES_BLOCK, ByteDifference};
 use crate::hex_text::{self, amount};
 use crate::vectors::transcript::data::{Frame, FrameFields, Item};
-use crate::vectors::transcript::play::{Framing, Unbuildable};
+use crate::vectors::transcript::play::{Framing, Unbuildable, agent_type};
+use crate::vectors::transcript::value::Value;
 use crate::yaml::Spot;
 
 /// What the start of a stream of messages holds.
@@ -101,7 +102,19 @@ impl Matching<'_> {
             return Err(self.frame_differs(framing, &expected, actual, inner));
         }
         match &frame.value {
-            Frame::Hex(hex) => Err(self.frame_differs(framing, &hex.bytes(), actual, None)),
+            Frame::Hex(hex) => {
+                let expected = hex.bytes();
+                // Only the command may be another one.
+                let command = framing.header.saturating_sub(4)..framing.header;
+                let same = |range: std::ops::Range<usize>| expected.get(range.clone()) == actual.get(range);
+                let is_same = expected.len() == actual.len()
+                    && same(0..command.start)
+                    && same(command.end..expected.len());
+                if self.any_command && is_same {
+                    return Ok(Bindings::new());
+                }
+                Err(self.frame_differs(framing, &expected, actual, None))
+            }
             Frame::Fields(fields) => self.frame_fields(fields, framing, actual),
         }
     }
@@ -129,9 +142,9 @@ impl Matching<'_> {
         let data = actual.get(header..).unwrap_or_default();
         let inner = fields.data.as_ref().and_then(|data| only_type(data));
         let mut bindings = Bindings::new();
-        let wrong = match self.value(&fields.command, &command, "command", &mut bindings) {
-            Err(off) if !self.any_command => Some(off.mismatch(None)),
-            _ => match &fields.data {
+        let wrong = match self.addressed(fields, framing, &decoded.value, &command, &mut bindings) {
+            Err(off) => Some(off.mismatch(None)),
+            Ok(()) => match &fields.data {
                 Some(expected) => match self.data(expected, data, None) {
                     Ok(mut found) => {
                         bindings.append(&mut found);
@@ -156,6 +169,26 @@ impl Matching<'_> {
             mismatch.bytes = Some(difference);
         }
         Err(Box::new(mismatch))
+    }
+
+    /// Compares whom a message is for, and its command.
+    fn addressed(
+        &self,
+        fields: &FrameFields,
+        framing: Framing<'_>,
+        actual: &Json,
+        command: &Json,
+        bindings: &mut Bindings,
+    ) -> Result<(), Off> {
+        if framing.has_target {
+            let found = actual.get("target").unwrap_or(&Json::Null);
+            let meta = Spot { span: fields.command.span, value: Value::Literal(Json::from(0)) };
+            self.value(fields.target.as_ref().unwrap_or(&meta), found, "target", bindings)?;
+        }
+        match self.value(&fields.command, command, "command", bindings) {
+            Err(off) if !self.any_command => Err(off),
+            _ => Ok(()),
+        }
     }
 
     /// The expected message, as near to what came as the matchers allow.
@@ -192,7 +225,8 @@ impl Matching<'_> {
         members.insert("command".to_owned(), command);
         members.insert("data".to_owned(), hex_text::encode(&expected).into());
         if framing.has_target {
-            members.insert("target".to_owned(), Json::from(0));
+            let target = fields.target.as_ref().map_or(Json::from(0), |target| self.sample(target));
+            members.insert("target".to_owned(), agent_type(target));
         }
         self.formats().encode(framing.type_name, &Json::Object(members), None).ok()
     }
@@ -205,8 +239,8 @@ impl Matching<'_> {
         actual: &[u8],
         inner: Option<&str>,
     ) -> Box<Mismatch> {
-        // The type of a response says more than that of its only item.
-        let inner = self.response_type(expected).or(inner);
+        // The type of a meta message says more than that of its only item.
+        let inner = self.meta_type(framing, expected).or(inner);
         let bytes = self.frame_difference(framing, expected, actual, inner);
         Box::new(Mismatch {
             summary: difference_summary(bytes.as_ref()),
@@ -216,12 +250,17 @@ impl Matching<'_> {
         })
     }
 
-    /// The type of the data of a response, by the command in its bytes.
-    fn response_type(&self, frame: &[u8]) -> Option<&str> {
-        let command = i32::from_le_bytes(frame.get(4..8)?.try_into().ok()?);
+    /// The type of the data of a meta message, by the command in its bytes.
+    fn meta_type(&self, framing: Framing<'_>, frame: &[u8]) -> Option<&str> {
+        let command = frame.get(framing.header.checked_sub(4)?..framing.header)?;
+        let command = i32::from_le_bytes(command.try_into().ok()?);
+        if framing.has_target && frame.get(4) != Some(&0) {
+            return None;
+        }
         let messages = self.formats().iter().flat_map(|format| &format.meta);
         let message = messages.into_iter().find(|message| message.command == command)?;
-        message.response.as_ref().map(|response| response.value.as_str())
+        let type_name = if framing.is_request { Some(&message.request) } else { message.response.as_ref() };
+        type_name.map(|type_name| type_name.value.as_str())
     }
 
     /// Two messages side by side: where both have data of a type, field by field of that.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use crate::format::{AES_BLOCK, ByteDifference, Formats};
 use crate::hex_text::{self, amount};
 use crate::vectors::transcript::data::{Data, Item};
+use crate::vectors::transcript::op::Expected;
 use crate::vectors::transcript::play::{Player, Unbuildable, agent_type};
 use crate::vectors::transcript::value::{Symbol, Value};
 use crate::verdict::clip;
@@ -126,7 +127,8 @@ impl Matching<'_> {
     ) -> Result<Bindings, Box<Mismatch>> {
         if let Ok(Some(expected)) = self.exact(data) {
             let hint = only_type(data).or(type_hint);
-            return match expected == actual {
+            let is_padded = actual.strip_prefix(&expected[..]).is_some_and(|rest| self.is_padding(rest));
+            return match expected == actual || is_padded {
                 true => Ok(Bindings::new()),
                 false => Err(self.bytes_differ(hint, &expected, actual)),
             };
@@ -138,8 +140,7 @@ impl Matching<'_> {
             let used = self.item(&item.value, item.span, rest, last, type_hint, &mut bindings)?;
             rest = &rest[used..];
         }
-        let is_padding = self.zero_padded && rest.len() < AES_BLOCK && rest.iter().all(|byte| *byte == 0);
-        if rest.is_empty() || is_padding {
+        if rest.is_empty() || self.is_padding(rest) {
             return Ok(bindings);
         }
         let used = actual.len() - rest.len();
@@ -149,6 +150,36 @@ impl Matching<'_> {
             actual: amount(actual.len()),
             bytes: None,
         }))
+    }
+
+    /// Whether bytes behind the data of a message are the zeros that fill its AES plaintext up.
+    fn is_padding(&self, rest: &[u8]) -> bool {
+        self.zero_padded && rest.len() < AES_BLOCK && rest.iter().all(|byte| *byte == 0)
+    }
+
+    /// Compares the members of a result; those that are not named may be anything.
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub fn members(
+        &self,
+        expected: &Expected,
+        actual: &Map<String, Json>,
+    ) -> Result<Bindings, Box<Mismatch>> {
+        let mut bindings = Bindings::new();
+        for (name, value) in expected.values() {
+            let found = actual.get(name).unwrap_or(&Json::Null);
+            self.value(value, found, name, &mut bindings).map_err(|off| Box::new(off.mismatch(None)))?;
+        }
+        if let Some(data) = &expected.data {
+            let found = actual.get("data").unwrap_or(&Json::Null);
+            let bytes = found.as_str().and_then(|text| hex::decode(text).ok()).ok_or_else(|| {
+                Box::new(Off::new("data", "hexadecimal digits".to_owned(), found).mismatch(None))
+            })?;
+            bindings.append(&mut self.data(data, &bytes, None)?);
+        }
+        Ok(bindings)
     }
 
     /// Compares the start of some bytes with an item, and tells how many it takes.

@@ -9,7 +9,7 @@ pub mod placeholders;
 pub mod process;
 mod tree;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Certificates};
 pub use ground::Ground;
 pub use manifest::{Manifest, Role};
 pub use process::{Ending, Process, Stopped, Wiring};

@@ -21,6 +21,7 @@ use super::manifest::{Manifest, StopSignal};
 use super::memory;
 use super::placeholders::Values;
 use super::tree::{self, MARK};
+use crate::terms::TimeSpan;
 use crate::verdict::visible;
 
 /// How much of a log's beginning and end is kept, in bytes.
@@ -75,6 +76,32 @@ pub struct Stopped {
     pub killed: bool,
     /// The programs of processes that it left behind, which were killed.
     pub left_behind: Vec<String>,
+}
+
+impl Stopped {
+    /// What it did wrong in the end, a sentence each. `by_lines` says whether the end of its input should have been
+    /// enough, `within` how long it had after the stop signal.
+    pub fn complaints(&self, by_lines: bool, within: Duration) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut complain = |complaint: String| complaints.push(complaint);
+        if self.killed && self.ignored_end_of_input {
+            complain("the subject ignored end of input and the stop signal; it was killed".to_owned());
+        } else if self.killed {
+            let within = TimeSpan(within);
+            complain(format!("the subject did not end within {within} of the stop signal; it was killed"));
+        } else if self.ignored_end_of_input {
+            complain("the subject ignored end of input; it took the stop signal to end it".to_owned());
+        } else if let Some(ending) = self.ending.filter(|ending| by_lines && *ending != Ending::Exited(0)) {
+            complain(format!("at end of input the subject {ending}; status 0 was expected"));
+        }
+        let names = self.left_behind.join(", ");
+        match self.left_behind.len() {
+            0 => {}
+            1 => complain(format!("the subject left 1 process behind, which was killed: {names}")),
+            many => complain(format!("the subject left {many} processes behind, which were killed: {names}")),
+        }
+        complaints
+    }
 }
 
 /// What a subject wrote to its standard error: the beginning and the end.

@@ -118,7 +118,9 @@ fn conversation(out: &mut impl Write, result: &CaseResult, layout: Layout) -> io
         return Ok(());
     }
     let width = layout.width;
-    writeln!(out, "  what happened (→ sent, ← came; seconds into the case):")?;
+    let is_told = exchanges.iter().any(|exchange| exchange.what == Happening::Told);
+    let told = if is_told { ", ⇒ told, ⇐ answered" } else { "" };
+    writeln!(out, "  what happened (→ sent, ← came{told}; seconds into the case):")?;
     let from = exchanges.len().saturating_sub(EXCHANGES);
     if from > 0 {
         writeln!(out, "    … {from} before")?;
@@ -147,7 +149,16 @@ fn happening(exchange: &Exchange, width: usize) -> String {
         let more = if pairs.len() < shown || shown < exchange.count { " …" } else { "" };
         format!("{head}{}{more}", pairs.join(" "))
     };
+    let with_text = |what: &str| {
+        let room = width.saturating_sub(what.chars().count() + 1).max(8);
+        let is_long = exchange.text.chars().count() > room;
+        let kept: String = exchange.text.chars().take(if is_long { room - 1 } else { room }).collect();
+        format!("{what} {kept}{}", if is_long { "…" } else { "" })
+    };
     match exchange.what {
+        Happening::Told => with_text("⇒"),
+        Happening::Answered => with_text("⇐"),
+        Happening::ConnectedBySubject => "← connected".to_owned(),
         Happening::Connected => "→ connected".to_owned(),
         Happening::Sent => with_bytes("→"),
         Happening::Received => with_bytes("←"),
@@ -165,11 +176,14 @@ fn happening(exchange: &Exchange, width: usize) -> String {
 fn exchange_style(what: Happening) -> Style {
     match what {
         Happening::Connected
+        | Happening::Told
         | Happening::Sent
         | Happening::HalfClosed
         | Happening::Closed
         | Happening::Reset => Style::new().dimmed(),
         Happening::Received
+        | Happening::Answered
+        | Happening::ConnectedBySubject
         | Happening::ClosedBySubject
         | Happening::ResetBySubject
         | Happening::Unopened => Style::new(),

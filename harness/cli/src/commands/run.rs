@@ -23,9 +23,13 @@ use crate::signals;
 type Embedded = (&'static str, &'static str);
 
 /// The manifests of the reference implementation, one for each role that it has.
-const REFERENCE: [Embedded; 2] = [
+const REFERENCE: [Embedded; 3] = [
     ("agent-under-test/subject-codec.yaml", include_str!("../../../../agent-under-test/subject-codec.yaml")),
     ("agent-under-test/subject-agent.yaml", include_str!("../../../../agent-under-test/subject-agent.yaml")),
+    (
+        "agent-under-test/subject-client.yaml",
+        include_str!("../../../../agent-under-test/subject-client.yaml"),
+    ),
 ];
 
 /// The files that those manifests name, by their names in them.

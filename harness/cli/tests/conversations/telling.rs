@@ -160,6 +160,9 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
     for (place, exchange) in rest.iter().enumerate() {
         let line = match exchange.what {
             Happening::Connected => "connected again".to_owned(),
+            Happening::ConnectedBySubject => "← connected".to_owned(),
+            Happening::Told => format!("⇒ {}", exchange.text),
+            Happening::Answered => format!("⇐ {}", exchange.text),
             Happening::Sent if in_pieces && Some(place) == last_sent => {
                 format!("→ {} …, in pieces until the end", grouped(&bytes(exchange)[..1]))
             }

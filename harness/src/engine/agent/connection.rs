@@ -1,4 +1,4 @@
-//! One connection of a played client: what was sent, what came and when.
+//! One connection between the harness and a subject: what was sent, what came and when.
 //!
 //! A task reads as bytes come, so that the time of each is known although the case looks at them later. It reads
 //! ahead by a bounded amount only: beyond that a client whose steps expect nothing does not read.
@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -39,6 +39,8 @@ pub(super) enum End {
     Broken(String),
     /// Not at all: what came cannot be opened, and nothing behind it can.
     Unopened(String),
+    /// Not yet: the peer gave TLS up by an alert.
+    Refused(String),
 }
 
 impl std::fmt::Display for End {
@@ -48,6 +50,7 @@ impl std::fmt::Display for End {
             End::Rst => f.write_str("reset (RST)"),
             End::Broken(error) => write!(f, "broken off ({error})"),
             End::Unopened(reason) => write!(f, "left behind: what came cannot be decrypted ({reason})"),
+            End::Refused(alert) => write!(f, "given up by a TLS alert ({alert})"),
         }
     }
 }
@@ -238,7 +241,21 @@ impl Connection {
             socket.bind(SocketAddr::new(from, 0))?;
         }
         let late = || io::Error::from(io::ErrorKind::TimedOut);
-        let stream = timeout(within, socket.connect(to)).await.map_err(|_| late())??;
+        Self::over(timeout(within, socket.connect(to)).await.map_err(|_| late())??)
+    }
+
+    /// Takes a connection that somebody makes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, `TimedOut` when nobody connects by a deadline.
+    pub(super) async fn accept(listener: &TcpListener, deadline: Instant) -> io::Result<Self> {
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        let (stream, _) = timeout_at(deadline, listener.accept()).await.map_err(late)??;
+        Self::over(stream)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let stream = Arc::new(stream);
         let shared = Arc::new(Shared::default());
@@ -304,10 +321,13 @@ impl Connection {
             // Whether it was taken the answer tells.
             let _ = self.send_piece(&hello, patience, &mut 0).await;
             let ended = self
-                .watch(deadline, |inbox| match inbox.layer().is_none_or(|layer| layer.is_ready()) {
-                    true => Some(None),
-                    false if inbox.layer().is_some_and(|layer| layer.wants_to_send()) => Some(None),
-                    false => inbox.end().map(|(end, _)| Some(end.clone())),
+                .watch(deadline, |inbox| match inbox.layer() {
+                    None => Some(None),
+                    Some(layer) if layer.is_ready() || layer.wants_to_send() => Some(None),
+                    Some(layer) => {
+                        let refused = layer.refused().map(|alert| End::Refused(alert.to_owned()));
+                        refused.or_else(|| inbox.end().map(|(end, _)| end.clone())).map(Some)
+                    }
                 })
                 .await;
             match ended {

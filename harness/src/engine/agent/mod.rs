@@ -4,8 +4,11 @@
 //! subject itself, or look at it alone, get one of their own. [`groups`] starts subjects and finds out who is to
 //! blame when one dies, [`conversation`] runs one case, [`health`] tells a refusal from a crash.
 
+mod client;
 mod connection;
 mod conversation;
+mod dialect;
+mod driver;
 mod groups;
 mod health;
 mod lateness;
@@ -14,6 +17,7 @@ mod ports;
 mod running;
 mod secure;
 mod settings;
+mod subject;
 mod support;
 
 pub(super) use groups::run;

@@ -43,11 +43,14 @@ struct Found<'a> {
     in_clear_only: bool,
     /// Messages whose length is not that of their data: AES frames cannot say it.
     odd_lengths: bool,
+    /// Whether the agent's side is played, too.
+    plays_agent: bool,
 }
 
 impl<'a> Found<'a> {
     fn of(case: &'a TranscriptCase) -> Self {
-        let mut found = Self::default();
+        let plays_agent = case.roles.contains(&Party::Client);
+        let mut found = Self { plays_agent, ..Self::default() };
         walk(case.steps(), &mut |step| found.step(step));
         found
     }
@@ -64,19 +67,27 @@ impl<'a> Found<'a> {
                     self.in_clear_only |= !typed;
                     self.acknowledged.insert(&name.value.0);
                 }
+                if self.plays_agent {
+                    self.frames(step, &name.value.0);
+                }
             }
             Some(Kind::Actor(Party::Client, name)) => {
                 let frames = step.frames.iter().flat_map(|frames| &frames.value);
-                for frame in frames {
-                    let early = step.bytes.is_some() || !self.acknowledged.contains(name.value.0.as_str());
-                    self.in_clear_only |= early;
-                    self.odd_lengths |= match &frame.value {
-                        Frame::Fields(fields) => fields.length.is_some(),
-                        Frame::Hex(hex) => !is_whole(hex),
-                    };
-                }
+                self.in_clear_only |= step.bytes.is_some() && frames.count() > 0;
+                self.frames(step, &name.value.0);
             }
             _ => {}
+        }
+    }
+
+    /// Messages that a side sends on a connection.
+    fn frames(&mut self, step: &Step, name: &str) {
+        for frame in step.frames.iter().flat_map(|frames| &frames.value) {
+            self.in_clear_only |= !self.acknowledged.contains(name);
+            self.odd_lengths |= match &frame.value {
+                Frame::Fields(fields) => fields.length.is_some(),
+                Frame::Hex(hex) => !is_whole(hex),
+            };
         }
     }
 }

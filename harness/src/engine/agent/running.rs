@@ -13,7 +13,7 @@ use super::support::{placeholder, text};
 use crate::subject::listener::{self, Owner};
 use crate::subject::manifest::Launch;
 use crate::subject::placeholders::{self, Template, Values};
-use crate::subject::{Certificate, Ending, Ground, Manifest, Process, Stopped, Wiring};
+use crate::subject::{Certificates, Ending, Ground, Manifest, Process, Stopped, Wiring};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::world::Start;
 
@@ -275,7 +275,7 @@ impl<'a> Agent<'a> {
         let ground = self.ground()?;
         let own = ground.path("agent.crt").display().to_string();
         let is_own = self.values.get("cert_pem").is_some_and(|path| *path == own);
-        if is_own { Certificate::of_this_run().ok().map(|made| made.der.clone()) } else { None }
+        if is_own { Certificates::of_this_run().ok().map(|made| made.good.der.clone()) } else { None }
     }
 
     /// Its process, where the harness started it and it was not stopped.
@@ -356,7 +356,7 @@ fn hand_out_certificate(values: &mut Values, ground: &Ground) -> Result<(), Stri
     if !wanted || values.contains_key("cert_pem") || values.contains_key("key_pem") {
         return Ok(());
     }
-    let certificate = Certificate::of_this_run()?;
+    let certificate = &Certificates::of_this_run()?.good;
     let files = [("cert_pem", "agent.crt", &certificate.pem), ("key_pem", "agent.key", &certificate.key_pem)];
     for (name, file, text) in files {
         let path = ground.path(file);

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::dialect::{Dialect, reading};
 use super::settings::{Asked, takes_whole_seconds};
 use crate::subject::manifest::{Knob, Launch, Setting, Supports};
 use crate::subject::{Manifest, Role};
@@ -18,10 +19,15 @@ pub(in crate::engine) fn unsupported(
     mode: Encryption,
     manifest: &Manifest,
 ) -> Option<String> {
+    let needs = &case.entry.needs;
+    if manifest.role == Role::Client {
+        return declared_by_client(needs, &manifest.supports)
+            .or_else(|| encryption(mode, &manifest.supports))
+            .or_else(|| no_dialect(needs, mode, manifest));
+    }
     if manifest.role != Role::Agent {
         return None;
     }
-    let needs = &case.entry.needs;
     declared(needs, &manifest.supports)
         .or_else(|| encryption(mode, &manifest.supports))
         .or_else(|| dialect(needs, manifest))
@@ -40,6 +46,11 @@ pub(super) fn needs_own_subject(case: &TranscriptCase) -> bool {
     // Who asks for a number of handshakes fills it on purpose.
     let fills_slots = settings.is_some_and(|settings| settings.max_concurrent_handshakes.is_some());
     fills_slots || needs_fresh_subject(case)
+}
+
+/// Whether a case looks at, or does, what only a client of its own allows.
+pub(super) fn needs_own_client(case: &TranscriptCase) -> bool {
+    case.entry.isolation.is_some() || has_step(case, |kind| matches!(kind, Kind::Memory(_)))
 }
 
 /// Whether a case looks at, or does, what only a subject of its own allows.
@@ -66,6 +77,10 @@ fn declared(needs: &Needs, supports: &Supports) -> Option<String> {
     if let Some(version) = versions.into_iter().find(|version| !supports.versions.contains(&version.value)) {
         return lacks(format_args!("protocol version {}", version.value), "versions");
     }
+    features_and_targets(needs, supports)
+}
+
+fn features_and_targets(needs: &Needs, supports: &Supports) -> Option<String> {
     let features = needs.features.iter().flat_map(|list| &list.value);
     if let Some(feature) = features.into_iter().find(|feature| !supports.features.contains(&feature.value)) {
         return lacks(format_args!("the feature {}", word(&feature.value)), "features");
@@ -73,6 +88,22 @@ fn declared(needs: &Needs, supports: &Supports) -> Option<String> {
     let targets = needs.targets.iter().flat_map(|list| &list.value);
     let target = targets.into_iter().find(|target| !supports.targets.contains(&target.value))?;
     lacks(format_args!("the target {}", word(&target.value)), "targets")
+}
+
+/// What a client lacks for a case. The settings are those of the agent that the harness plays.
+fn declared_by_client(needs: &Needs, supports: &Supports) -> Option<String> {
+    let versions = needs.versions.iter().flat_map(|list| &list.value);
+    if let Some(version) = versions.into_iter().find(|version| !supports.versions.contains(&version.value)) {
+        return lacks(format_args!("protocol version {}", version.value), "versions");
+    }
+    features_and_targets(needs, supports)
+}
+
+/// Whether a client speaks none of the readings that a case needs.
+fn no_dialect(needs: &Needs, mode: Encryption, manifest: &Manifest) -> Option<String> {
+    let all = Dialect::of_client(manifest);
+    let none = Dialect::worthwhile(&all, needs.dialect.as_ref(), mode).is_empty();
+    none.then(|| "needs a reading of the protocol that the manifest does not list under dialect".to_owned())
 }
 
 fn encryption(mode: Encryption, supports: &Supports) -> Option<String> {
@@ -96,11 +127,6 @@ fn dialect(needs: &Needs, manifest: &Manifest) -> Option<String> {
         differs("server_version", server_version, &manifest.dialect.server_version, "int32")
             .or_else(|| differs("response_code", response_code, &manifest.dialect.response_code, "echo"))
     })
-}
-
-/// The reading of a knob that holds: the default where the manifest names none, or leaves it to be found out.
-pub(super) fn reading<'a>(knob: &'a Knob, default: &'a str) -> &'a str {
-    knob.0.first().map(String::as_str).filter(|value| *value != "auto").unwrap_or(default)
 }
 
 fn beyond_this_release(case: &TranscriptCase) -> Option<String> {

@@ -152,6 +152,33 @@ pub enum TlsFault {
     Plaintext(Vec<Spot<Frame>>),
     /// A fatal alert of this number.
     Alert(u8),
+    /// A handshake message of TLS 1.1: a client's offers nothing newer, an agent's chooses it.
+    OldVersion,
+    /// A handshake in which the agent presents a certificate that clients must not trust.
+    Certificate(WrongCertificate),
+}
+
+/// The one thing that is wrong with a certificate; otherwise it is for `localhost` and 127.0.0.1, and signed by the
+/// run's authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WrongCertificate {
+    /// It was valid long ago.
+    Expired,
+    /// It will be valid.
+    NotYetValid,
+    /// It is for another name.
+    OtherName,
+    /// Another authority signed it.
+    OtherAuthority,
+    /// It is signed by itself.
+    SelfSigned,
+}
+
+impl WrongCertificate {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Expired, Self::NotYetValid, Self::OtherName, Self::OtherAuthority, Self::SelfSigned];
 }
 
 /// What `fields` says beside hexadecimal bytes: for `bytes` typed items, for `frames` messages by their fields.

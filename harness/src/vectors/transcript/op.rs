@@ -294,6 +294,19 @@ impl Op {
         }
     }
 
+    /// How long it may take, where it says so.
+    pub fn timeout(&self) -> Option<TimeSpan> {
+        match self {
+            Op::Connect(connect) => connect.timeout,
+            Op::Send(send) => send.timeout,
+            Op::Receive(receive) => receive.timeout,
+            Op::GetRootPath(get) => get.timeout,
+            Op::UpdateAgent(update) => update.timeout,
+            Op::OpenSession(open) => open.timeout,
+            Op::Close(_) | Op::Line(_) | Op::Start(_) => None,
+        }
+    }
+
     /// Whether it puts bytes on the connection.
     pub fn sends(&self) -> bool {
         !matches!(self, Op::Receive(_) | Op::Close(_) | Op::Line(_) | Op::Start(_))

@@ -16,6 +16,8 @@ const AGENT_TYPES: [&str; 4] = ["meta", "otter", "buildmaster", "hedgehog"];
 pub struct Framing<'a> {
     /// The type of the formats.
     pub type_name: &'a str,
+    /// Whether it is that of clients, whose meta messages are requests.
+    pub is_request: bool,
     /// Whether a message tells whom it is for.
     pub has_target: bool,
     /// How many bytes stand before the data of a message.
@@ -43,11 +45,11 @@ impl<'a> Framing<'a> {
         let format =
             formats.iter().filter(|format| format.protocol.value <= version).last().unwrap_or(oldest);
         let conversation = &format.conversation;
-        let frame =
-            if party == Party::Client { &conversation.client_frame } else { &conversation.agent_frame };
-        let has_target = party == Party::Client && format.protocol.value == oldest.protocol.value;
+        let is_request = party == Party::Client;
+        let frame = if is_request { &conversation.client_frame } else { &conversation.agent_frame };
+        let has_target = is_request && format.protocol.value == oldest.protocol.value;
         let header = header_size(format, &frame.value);
-        Some(Self { type_name: &frame.value, has_target, header })
+        Some(Self { type_name: &frame.value, is_request, has_target, header })
     }
 
     /// Both framings of a party, for a conversation whose version is not known.

@@ -1,4 +1,4 @@
-//! What the agent must do on a connection: send bytes and messages, be quiet, end it, each in its time.
+//! What the subject must do on a connection: send bytes and messages, be quiet, end it, each in its time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -6,23 +6,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::connection::{Connection, End, Inbox};
-use super::super::secure::Layer;
 use super::scope::Scope;
-use super::talk::{Moment, Phase, Talk};
-use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, happening};
-use crate::clauses::Tier;
+use super::talk::{Moment, Talk};
+use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, bind_all, happening, rounded};
 use crate::event::Happening;
 use crate::hex_text::amount;
-use crate::matching::{Bindings, Cut, good_length};
+use crate::matching::{Cut, good_length};
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Data, Frame, WireItem};
-use crate::vectors::transcript::step::{CloseKind, walk};
+use crate::vectors::transcript::op::Op;
+use crate::vectors::transcript::step::CloseKind;
 use crate::vectors::transcript::{Party, Step};
 use crate::verdict::clip;
 use crate::yaml::Spot;
-
-/// The clause that every announced vector is fresh.
-const FRESH_VECTORS: &str = "AES-7";
 
 /// How long to wait for the rest of bytes that are already known to be wrong, so that a report shows them whole.
 const REST_OF_WRONG: Duration = Duration::from_millis(100);
@@ -55,16 +51,31 @@ enum Waited {
 }
 
 impl Conversation<'_> {
-    /// Checks a step of the agent.
+    /// Checks a step of the subject, which is told to do it if it is a client.
     pub(super) async fn check(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
-        let found = self.talk(name).and_then(|talk| Some((talk.connection()?, talk)));
+        if let (Party::Client, Some(op)) = (self.tested, &step.does) {
+            self.tell(step, name, &op.value, scope).await?;
+            if !(step.has_bytes() || step.quiet.is_some() || step.closes.is_some()) {
+                self.ended_step(step, self.talk(name).as_deref(), Moment::at(Instant::now()), scope);
+                return Ok(());
+            }
+        }
+        let talk = match self.tested {
+            Party::Client => Some(self.accepted(step, name).await?),
+            Party::Agent | Party::Host => self.talk(name),
+        };
+        let found = talk.and_then(|talk| Some((talk.connection()?, talk)));
         let Some((connection, talk)) = found else {
             return Err(Trouble::CannotRun(format!(
                 "{}: there is no connection `{name}` on which something could come",
                 self.place(step.span)
             )));
         };
-        let reference = self.reference(step, Some(&talk), scope);
+        let mut reference = self.reference(step, Some(&talk), scope);
+        if step.does.is_some() && step.since.is_none() && self.tested == Party::Client {
+            // It could not begin before it was told.
+            reference.after = reference.after.max(Instant::now());
+        }
         let within = step.within.as_ref().map_or(self.background.patience, |within| within.0);
         let mut watch = Watch {
             step,
@@ -87,6 +98,10 @@ impl Conversation<'_> {
             watch.what = format!("message {}", place + 1);
             moment = self.message(&watch, frame, &connection, &talk, scope).await?;
             self.fresh_vectors(&watch, &connection)?;
+        }
+        if matches!(step.does.as_ref().map(|op| &op.value), Some(Op::GetRootPath(_))) && step.frames.is_some()
+        {
+            talk.unanswered.set(talk.unanswered.get() + 1);
         }
         for item in step.wire.iter().flat_map(|wire| &wire.0) {
             let WireItem::Hex(hex) = &item.value else { continue };
@@ -144,15 +159,17 @@ impl Conversation<'_> {
             let length = matching.length(data).map_err(|error| self.unbuildable(&error))?;
             Ok((exact, length))
         })?;
-        let hint = self.acknowledgement_type();
+        let hint = match self.tested {
+            Party::Client => self.handshake_type(talk),
+            Party::Agent | Party::Host => self.acknowledgement_type(),
+        };
         if let Some(exact) = exact {
             let scope = Scope::default();
             let differs = |came: &[u8]| {
                 *self.with_matching(&scope, |matching| matching.bytes_differ(hint, &exact, came))
             };
             let moment = self.exactly(watch, &exact, connection, differs).await?;
-            self.note_acknowledgement(&exact, talk);
-            self.secure(watch, &exact, connection, talk).await?;
+            self.note_opening(watch, &exact, connection, talk).await?;
             return Ok(moment);
         }
         let waited = self.wait(watch, connection, length, None).await;
@@ -161,9 +178,8 @@ impl Conversation<'_> {
         match judged {
             Ok(bindings) if came.len() == length => {
                 bind_all(bindings, scope);
-                self.note_acknowledgement(&came, talk);
                 let moment = self.arrived(watch, connection, length)?;
-                self.secure(watch, &came, connection, talk).await?;
+                self.note_opening(watch, &came, connection, talk).await?;
                 Ok(moment)
             }
             judged => {
@@ -172,85 +188,6 @@ impl Conversation<'_> {
                 Err(self.wrong(watch, &waited, mismatch, Some(length), came.len()))
             }
         }
-    }
-
-    /// Encrypts a connection that was acknowledged, if the settings of the subject say so.
-    async fn secure(
-        &self,
-        watch: &Watch<'_>,
-        acknowledgement: &[u8],
-        connection: &Connection,
-        talk: &Talk,
-    ) -> Outcome {
-        if connection.is_secure() || talk.phase.get() != Phase::Open || self.spoils_tls(watch.name) {
-            return Ok(());
-        }
-        let seed = u64::from(crc32fast::hash(format!("{} {}", self.case.name, watch.name).as_bytes()));
-        let layer = Layer::of(&self.values.borrow(), self.background.padding, acknowledgement, seed);
-        let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
-        let patience = self.background.patience;
-        let secured = connection.secure(layer, Instant::now() + patience, patience).await;
-        let expected = "a TLS handshake";
-        match secured {
-            Ok(()) => self.presented(watch, connection),
-            Err(Some(end)) => {
-                let actual = format!("the connection was {end}");
-                let mismatch = Mismatch::words("the TLS handshake failed", expected, actual);
-                Err(self.stumble(watch.step, "TLS", mismatch))
-            }
-            Err(None) => {
-                let actual = format!("not done within {}", TimeSpan(patience));
-                let mismatch = Mismatch::words("the TLS handshake did not end", expected, actual);
-                Err(self.too_late(watch.step, "TLS", mismatch))
-            }
-        }
-    }
-
-    /// Whether no vector was announced twice on a connection, where the case is about that (AES-7).
-    fn fresh_vectors(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
-        if !self.case.clauses.iter().any(|clause| clause == FRESH_VECTORS) {
-            return Ok(());
-        }
-        let repeated = connection.inbox().layer().and_then(|layer| layer.repeated_vector());
-        let Some(vector) = repeated else { return Ok(()) };
-        let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
-        let expected = "a vector that was not announced on this connection before";
-        let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
-        Err(self.stumble(watch.step, &watch.what, mismatch))
-    }
-
-    /// Whether the case sends something else where a TLS handshake is due on a connection.
-    fn spoils_tls(&self, name: &str) -> bool {
-        let base = name.split('#').next();
-        let mut spoils = false;
-        walk(self.case.steps(), &mut |step| {
-            let items = step.wire.iter().flat_map(|wire| &wire.0);
-            let ours = step.client.as_ref().map(|client| client.value.0.as_str()) == base;
-            spoils |= ours && items.into_iter().any(|item| matches!(item.value, WireItem::Tls(_)));
-        });
-        spoils
-    }
-
-    /// Whether the certificate is the one that the subject was started with (TLS-2).
-    fn presented(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
-        let Some(certificate) = connection.inbox().layer().and_then(|layer| layer.certificate()) else {
-            return Ok(());
-        };
-        let configured = self.with_agent(|agent| agent.certificate()).flatten();
-        if configured.is_none_or(|configured| configured == certificate) {
-            return Ok(());
-        }
-        let mismatch = Mismatch::words(
-            "another certificate than the configured one is presented",
-            "the certificate at {cert_pem}",
-            format!("a certificate of {}", amount(certificate.len())),
-        );
-        let mut trouble = self.stumble(watch.step, "TLS", mismatch);
-        if let Trouble::Stumble(stumble) = &mut trouble {
-            // TLS-2 says so, whatever the case is about.
-            stumble.tier = Tier::H;
-        }
-        Err(trouble)
     }
 
     /// What went wrong with bytes of which too few came, or others.
@@ -279,7 +216,23 @@ impl Conversation<'_> {
         }
     }
 
-    fn note_acknowledgement(&self, bytes: &[u8], talk: &Talk) {
+    /// Takes note of the bytes that open a connection: the acknowledgement of an agent, the handshake of a client.
+    async fn note_opening(
+        &self,
+        watch: &Watch<'_>,
+        bytes: &[u8],
+        connection: &Connection,
+        talk: &Talk,
+    ) -> Outcome {
+        if self.tested == Party::Client {
+            talk.note_handshake(bytes);
+            return Ok(());
+        }
+        self.note_acknowledgement(bytes, talk);
+        self.secure(watch, bytes, connection, talk).await
+    }
+
+    pub(super) fn note_acknowledgement(&self, bytes: &[u8], talk: &Talk) {
         let Some(type_name) = self.acknowledgement_type() else { return };
         let decoded = self.formats().decode(type_name, bytes, None);
         let value =
@@ -299,7 +252,7 @@ impl Conversation<'_> {
         talk: &Talk,
         scope: &Scope<'_>,
     ) -> Result<Moment, Trouble> {
-        let framing = self.framing(Party::Agent, talk)?;
+        let framing = self.framing(self.tested, talk)?;
         let exact = self.with_matching(scope, |matching| matching.exact_frame(frame, framing));
         if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
             let differs = |came: &[u8]| {
@@ -457,11 +410,9 @@ impl Conversation<'_> {
             not_before: not_before.map(|time| reference.before + time.0),
         };
         connection.want(0);
-        let spoils_tls = self.spoils_tls(name);
         let found = connection
             .watch(watch.deadline, |inbox| {
-                let alert = spoils_tls && is_tls_alert(inbox.unread());
-                if !inbox.unread().is_empty() && !alert {
+                if !inbox.unread().is_empty() && !self.may_be_left(name, inbox.unread()) {
                     return Some(Err(came(inbox)));
                 }
                 inbox.end().map(|(end, when)| Ok((end.clone(), when)))
@@ -495,19 +446,6 @@ impl Conversation<'_> {
     }
 }
 
-/// Whether some bytes are the record of a TLS alert, or its beginning: what may come where TLS fails (TLS-4).
-fn is_tls_alert(bytes: &[u8]) -> bool {
-    let starts = bytes.iter().zip([0x15, 0x03]).all(|(byte, due)| *byte == due);
-    let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
-    starts && length.is_none_or(|length| bytes.len() <= 5 + length)
-}
-
-fn bind_all(bindings: Bindings, scope: &Scope<'_>) {
-    for (name, value) in bindings {
-        scope.bind(name, value);
-    }
-}
-
 /// What has come, for reports.
 pub(super) fn came(inbox: &Inbox) -> String {
     let unread = inbox.unread();
@@ -530,11 +468,6 @@ fn kind(how: CloseKind) -> &'static str {
         CloseKind::Fin => "a FIN",
         CloseKind::Rst => "an RST",
     }
-}
-
-/// A span of time for people: whole milliseconds.
-fn rounded(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn after(since: Instant, when: Instant) -> TimeSpan {

@@ -25,7 +25,7 @@ const PRODUCTS: [(Target, u8, SettingName); 3] = [
 ];
 
 /// The command of Get Agent Root Path (MTA-3).
-const GET_ROOT_PATH: i32 = 3;
+pub(super) const GET_ROOT_PATH: i32 = 3;
 
 impl Conversation<'_> {
     /// Asks on every open connection, then looks for what nobody asked for.
@@ -36,7 +36,7 @@ impl Conversation<'_> {
             let Some(connection) = talk.connection() else { continue };
             let open = talk.phase.get() == Phase::Open && talk.is_between_messages();
             if open {
-                self.ask(name, talk, &connection).await?;
+                self.ask_agent(name, talk, &connection).await?;
                 asked.push((name, talk, connection));
             } else {
                 self.nothing_left(name, talk, &connection)?;
@@ -50,14 +50,8 @@ impl Conversation<'_> {
     }
 
     /// Sends the request. Whether the connection still takes it the answer tells.
-    async fn ask(&self, name: &str, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
-        let (_, agent_type, _) = self.product();
-        let request = FrameFields {
-            target: None,
-            command: literal(GET_ROOT_PATH.into()),
-            data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
-            length: None,
-        };
+    async fn ask_agent(&self, name: &str, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
+        let request = self.last_request();
         let framing = self.framing(Party::Client, talk)?;
         let bytes = self
             .with_matching(&Scope::default(), |matching| {
@@ -71,8 +65,19 @@ impl Conversation<'_> {
         Ok(())
     }
 
+    /// The request: Get Agent Root Path.
+    pub(super) fn last_request(&self) -> FrameFields {
+        let (_, agent_type, _) = self.product();
+        FrameFields {
+            target: None,
+            command: literal(GET_ROOT_PATH.into()),
+            data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
+            length: None,
+        }
+    }
+
     /// The root path that a fence asks for: that of the first product that the subject serves.
-    fn product(&self) -> (Target, u8, SettingName) {
+    pub(super) fn product(&self) -> (Target, u8, SettingName) {
         let targets = &self.background.manifest.supports.targets;
         PRODUCTS.into_iter().find(|(target, ..)| targets.contains(target)).unwrap_or(PRODUCTS[0])
     }
@@ -112,12 +117,12 @@ impl Conversation<'_> {
         self.message(&watch, &answer, connection, talk, &Scope::default()).await.map(|_| ())
     }
 
-    fn nothing_left(&self, name: &str, talk: &Talk, connection: &Connection) -> Outcome {
+    pub(super) fn nothing_left(&self, name: &str, talk: &Talk, connection: &Connection) -> Outcome {
         if talk.phase.get() == Phase::Ended {
             return Ok(());
         }
         let inbox = connection.inbox();
-        if inbox.unread().is_empty() {
+        if inbox.unread().is_empty() || self.may_be_left(name, inbox.unread()) {
             return Ok(());
         }
         let actual = came(&inbox);
@@ -128,14 +133,14 @@ impl Conversation<'_> {
     }
 
     /// A step that stands for the end of the case, on a connection.
-    fn fence_step(&self, name: &str) -> Spot<Step> {
+    pub(super) fn fence_step(&self, name: &str) -> Spot<Step> {
         let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
         let agent = crate::vectors::transcript::scalars::Name(name.to_owned());
         Spot { span, value: Step { agent: Some(spot(agent)), ..Step::default() } }
     }
 }
 
-fn spot<T>(value: T) -> Spot<T> {
+pub(super) fn spot<T>(value: T) -> Spot<T> {
     Spot { span: Span::default(), value }
 }
 

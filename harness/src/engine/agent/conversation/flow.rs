@@ -5,9 +5,9 @@ use futures_util::future::try_join_all;
 use super::scope::Scope;
 use super::talk::Snapshot;
 use super::{Conversation, Mismatch, Outcome, Trouble};
+use crate::vectors::transcript::Step;
 use crate::vectors::transcript::scalars::Name;
 use crate::vectors::transcript::step::{Branch, Each, Part};
-use crate::vectors::transcript::{Party, Step};
 use crate::verdict::clip;
 use crate::yaml::Spot;
 
@@ -31,7 +31,7 @@ impl Conversation<'_> {
         let mut late = false;
         for branch in branches {
             let steps = &branch.value.0;
-            let begins = steps.iter().take_while(|step| step.part(Party::Agent) != Part::Plays).count();
+            let begins = steps.iter().take_while(|step| step.part(self.tested) != Part::Plays).count();
             match Box::pin(self.steps(&steps[..begins], scope)).await {
                 Ok(()) => return Box::pin(self.steps(&steps[begins..], scope)).await,
                 Err(Trouble::CannotRun(reason)) => return Err(Trouble::CannotRun(reason)),

@@ -1,14 +1,21 @@
-//! One conversation with an agent: plays the client's steps, checks the agent's, and looks at the world around.
+//! One conversation with an agent or a client: plays the steps of the other side, checks the subject's, and looks at the
+//! world around.
 //!
-//! [`run`] takes a case from its first step to the fence at its end. What the agent did wrong comes back as a
-//! [`Stumble`]; what kept the harness from finding out as [`Trouble::CannotRun`].
+//! [`run`] takes a case from its first step to the fence at its end. What the subject did wrong comes back as a
+//! [`Stumble`]; what kept the harness from finding out as [`Trouble::CannotRun`]. An agent is connected to and sent the
+//! client's bytes ([`play`]); a client is told by lines what to do ([`task`]), connects to the harness, and gets the
+//! agent's bytes ([`serve`]). What comes from either is looked at in the same way ([`check`]).
 
 mod check;
 mod fence;
 mod flow;
 mod play;
-mod scope;
+pub(super) mod scope;
+mod secured;
+mod serve;
+mod settle;
 mod talk;
+mod task;
 mod trace;
 mod world;
 
@@ -18,12 +25,16 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 use self::scope::{Knowledge, Scope};
 use self::talk::{Moment, Phase, Talk};
+use self::task::{Task, Told};
 use self::trace::Trace;
+use super::client::Client;
 use super::connection::End;
+use super::dialect::Dialect;
 use super::running::Agent;
 use super::secure::{self, mode};
 use super::settings::Asked;
@@ -31,7 +42,7 @@ use crate::clauses::Tier;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
 use crate::format::{AES_BLOCK, Formats, Padding};
-use crate::matching::{Matching, Mismatch};
+use crate::matching::{Bindings, Matching, Mismatch};
 use crate::subject::Manifest;
 use crate::subject::placeholders::Values;
 use crate::terms::Encryption;
@@ -42,37 +53,46 @@ use crate::vectors::{Corpus, TranscriptCase};
 use crate::verdict::Problem;
 use crate::yaml::{Span, Spot};
 
+/// The first number of the version of an agent that the harness plays.
+const SERVER_VERSION: i32 = 51;
+
 /// What all conversations with a subject have in common.
 pub(super) struct Background<'a> {
     pub(super) corpus: &'a Corpus,
     pub(super) manifest: &'a Manifest,
     /// How long a subject that owes bytes may be silent where no step says it.
     pub(super) patience: Duration,
-    /// The server version of acknowledgements where no step says it: one or four numbers.
-    pub(super) server_version: Vec<i32>,
-    /// How AES frames are padded.
-    pub(super) padding: Padding,
-    /// Whether responses may carry any command.
-    pub(super) any_command: bool,
+    /// How the subject reads the knobs of the protocol: one reading, or all that a client can be told to follow.
+    pub(super) dialects: Vec<Dialect>,
+    /// The settings of the conversations by which a client's health is looked at.
+    pub(super) asked: Asked,
     /// Of which cases the conversation is told.
     pub(super) conversations: Conversations,
 }
 
 impl Background<'_> {
-    /// What acknowledgements of a subject with some settings hold where no step says it.
-    pub(super) fn acknowledgement(&self, values: &Values) -> AckDefaults {
+    /// The usual reading of the knobs.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialects.first().copied().unwrap_or_else(|| Dialect::of_agent(self.manifest))
+    }
+
+    /// What acknowledgements hold where no step says it, with some settings and in a dialect.
+    pub(super) fn acknowledgement(&self, values: &Values, dialect: Dialect) -> AckDefaults {
         let mode = mode(values);
         let iv = (mode == Encryption::Aes).then_some([0; AES_BLOCK]);
-        AckDefaults { encryption: secure::number(mode), iv, server_version: self.server_version.clone() }
+        let server_version = dialect.version_of_server(SERVER_VERSION);
+        AckDefaults { encryption: secure::number(mode), iv, server_version }
     }
 }
 
-/// The agent of a conversation.
+/// The subject of a conversation.
 pub(super) enum Counterpart<'a> {
-    /// It has others, too.
+    /// An agent that has others, too.
     Shared(&'a Agent<'a>),
-    /// The case may stop it and start it again; `None` while it is not started.
+    /// An agent that the case may stop and start again; `None` while it is not started.
     Own(RefCell<Option<Box<Agent<'a>>>>),
+    /// A client.
+    Client(&'a Client<'a>),
 }
 
 /// A step that the subject failed.
@@ -106,6 +126,8 @@ pub(super) struct Course {
     pub(super) greeting: Option<Greeting>,
     /// What happened on its connections.
     pub(super) exchanges: Vec<Exchange>,
+    /// How the subject was told to read the knobs of the protocol, where there was a choice.
+    pub(super) dialect: Option<Dialect>,
 }
 
 /// A handshake that a subject acknowledges.
@@ -122,63 +144,104 @@ pub(super) async fn run<'a>(
     background: &'a Background<'a>,
     case: &'a TranscriptCase,
     asked: &'a Asked,
+    dialect: Dialect,
     counterpart: Counterpart<'a>,
 ) -> (Course, Option<Box<Agent<'a>>>) {
-    let values = match &counterpart {
-        Counterpart::Shared(agent) => Rc::clone(&agent.values),
-        Counterpart::Own(agent) => {
-            agent.borrow().as_ref().map(|agent| Rc::clone(&agent.values)).unwrap_or_default()
-        }
-    };
-    let conversation = Conversation {
-        background,
-        case,
-        asked,
-        counterpart,
-        values: RefCell::new(values),
-        talks: RefCell::default(),
-        memory_at_start: Cell::new(0),
-        saw_end: Cell::new(false),
-        greeting: RefCell::new(None),
-        trace: Trace::new(background.conversations),
-    };
-    conversation.memory_at_start.set(conversation.peak_memory());
+    let conversation = Conversation::new(background, case, asked, dialect, counterpart);
     let scope = Scope::default();
     let mut outcome = conversation.steps(case.steps(), &scope).await;
     if outcome.is_ok() {
-        outcome = conversation.fence().await;
+        outcome = match conversation.tested {
+            Party::Client => conversation.settle().await,
+            Party::Agent | Party::Host => conversation.fence().await,
+        };
+    }
+    if outcome.is_err() {
+        conversation.abandon();
     }
     let course = Course {
         trouble: outcome.err(),
         saw_end: conversation.saw_end.get(),
         greeting: conversation.greeting.take(),
         exchanges: conversation.exchanges(),
+        dialect: None,
     };
     match conversation.counterpart {
-        Counterpart::Shared(_) => (course, None),
+        Counterpart::Shared(_) | Counterpart::Client(_) => (course, None),
         Counterpart::Own(agent) => (course, agent.into_inner()),
     }
 }
 
 /// A conversation under way.
-struct Conversation<'a> {
+pub(super) struct Conversation<'a> {
     background: &'a Background<'a>,
     case: &'a TranscriptCase,
     asked: &'a Asked,
+    /// How both sides read the knobs of the protocol.
+    dialect: Dialect,
+    /// Which side is the subject's.
+    tested: Party,
     counterpart: Counterpart<'a>,
     /// The settings of the subject as it was last started.
     values: RefCell<Rc<Values>>,
     talks: RefCell<BTreeMap<String, Rc<Talk>>>,
+    /// The connections that a client was told to make.
+    told: RefCell<BTreeMap<String, Rc<Told>>>,
+    /// All that a client was told.
+    tasks: RefCell<Vec<Rc<Task>>>,
+    /// Ports that nothing may listen on.
+    closed_ports: RefCell<Vec<TcpSocket>>,
     memory_at_start: Cell<u64>,
     saw_end: Cell<bool>,
+    /// How many acknowledgements the harness has sent.
+    acknowledged: Cell<u32>,
     greeting: RefCell<Option<Greeting>>,
     trace: Trace,
 }
 
 type Outcome = Result<(), Trouble>;
 
+impl<'a> Conversation<'a> {
+    pub(super) fn new(
+        background: &'a Background<'a>,
+        case: &'a TranscriptCase,
+        asked: &'a Asked,
+        dialect: Dialect,
+        counterpart: Counterpart<'a>,
+    ) -> Self {
+        let values = match &counterpart {
+            Counterpart::Shared(agent) => Rc::clone(&agent.values),
+            Counterpart::Own(agent) => {
+                agent.borrow().as_ref().map(|agent| Rc::clone(&agent.values)).unwrap_or_default()
+            }
+            Counterpart::Client(client) => Rc::new(asked.values(client.manifest(), &client.ground)),
+        };
+        let is_client = matches!(counterpart, Counterpart::Client(_));
+        let conversation = Self {
+            background,
+            case,
+            asked,
+            dialect,
+            tested: if is_client { Party::Client } else { Party::Agent },
+            counterpart,
+            values: RefCell::new(values),
+            talks: RefCell::default(),
+            told: RefCell::default(),
+            tasks: RefCell::default(),
+            closed_ports: RefCell::default(),
+            memory_at_start: Cell::new(0),
+            saw_end: Cell::new(false),
+            acknowledged: Cell::new(0),
+            greeting: RefCell::new(None),
+            trace: Trace::new(background.conversations),
+        };
+        conversation.memory_at_start.set(conversation.peak_memory());
+        conversation
+    }
+}
+
 impl Conversation<'_> {
-    async fn steps(&self, steps: &[Spot<Step>], scope: &Scope<'_>) -> Outcome {
+    pub(super) async fn steps(&self, steps: &[Spot<Step>], scope: &Scope<'_>) -> Outcome {
         for step in steps {
             self.step(step, scope).await?;
         }
@@ -186,10 +249,15 @@ impl Conversation<'_> {
     }
 
     async fn step(&self, step: &Spot<Step>, scope: &Scope<'_>) -> Outcome {
-        let part = step.part(Party::Agent);
+        let part = step.part(self.tested);
         match step.kind() {
             Some(Kind::Actor(_, name)) => match part {
-                Part::Plays => self.play(step, &scope.connection(&name.value.0), scope).await,
+                Part::Plays => match self.tested {
+                    Party::Client => self.serve(step, &scope.connection(&name.value.0), scope).await,
+                    Party::Agent | Party::Host => {
+                        self.play(step, &scope.connection(&name.value.0), scope).await
+                    }
+                },
                 Part::Checks => self.check(step, &scope.connection(&name.value.0), scope).await,
                 Part::Skips | Part::Inside => Ok(()),
             },
@@ -201,8 +269,12 @@ impl Conversation<'_> {
             Some(Kind::Process(process)) => self.process(step, process, scope).await,
             Some(Kind::Files(files)) => self.files(step, files).await,
             Some(Kind::Memory(memory)) => self.memory(step, memory),
-            // Results are those of clients; segments belong to product hosts, whose cases are skipped.
-            Some(Kind::Result(_) | Kind::Segments(_)) | None => Ok(()),
+            Some(Kind::Result(label)) => match part {
+                Part::Checks => self.result(step, &label.value, scope).await,
+                Part::Plays | Part::Skips | Part::Inside => Ok(()),
+            },
+            // Segments belong to product hosts, whose cases are skipped.
+            Some(Kind::Segments(_)) | None => Ok(()),
         }
     }
 
@@ -223,10 +295,15 @@ impl Conversation<'_> {
     fn with_matching<T>(&self, scope: &Scope<'_>, call: impl FnOnce(Matching<'_>) -> T) -> T {
         let values = self.values.borrow();
         let knowledge = Knowledge { values: &values, scope };
-        let ack = self.background.acknowledgement(&values);
+        let mut ack = self.background.acknowledgement(&values, self.dialect);
+        if let (Party::Client, Some(vector)) = (self.tested, &mut ack.iv) {
+            *vector = self.vector();
+        }
         let player = Player { formats: self.formats(), known: &knowledge, ack: &ack };
-        let zero_padded = self.background.padding == Padding::Zeros && mode(&values) == Encryption::Aes;
-        call(Matching { player, any_command: self.background.any_command, zero_padded })
+        let zero_padded = self.dialect.padding() == Padding::Zeros && mode(&values) == Encryption::Aes;
+        // What a client asks for is not left open.
+        let any_command = self.dialect.any_command() && self.tested != Party::Client;
+        call(Matching { player, any_command, zero_padded })
     }
 
     /// The framing in which a party sends on a connection. Before the acknowledgement it is that of the highest
@@ -253,6 +330,13 @@ impl Conversation<'_> {
         self.formats().iter().last().map(|format| format.conversation.acknowledgement.value.as_str())
     }
 
+    /// The type of a client's handshake.
+    fn handshake_type(&self, talk: &Talk) -> Option<&str> {
+        let mut formats = self.formats().iter();
+        let format = if talk.speaks_oldest.get() { formats.next() } else { formats.last() };
+        format.map(|format| format.conversation.handshake.value.as_str())
+    }
+
     /// From where the times of a step count.
     fn reference(&self, step: &Step, talk: Option<&Talk>, scope: &Scope<'_>) -> Moment {
         let since = step.since.as_ref().and_then(|name| scope.labelled(&name.value.0));
@@ -271,6 +355,7 @@ impl Conversation<'_> {
 
     /// What happened so far, with what the case did not get to.
     fn exchanges(&self) -> Vec<Exchange> {
+        self.tasks.borrow().iter().for_each(|task| self.note_answer(task));
         for (name, talk) in self.all_talks() {
             let Some(connection) = talk.connection() else { continue };
             let mut inbox = connection.inbox();
@@ -298,6 +383,7 @@ impl Conversation<'_> {
         match &self.counterpart {
             Counterpart::Shared(agent) => Some(call(agent)),
             Counterpart::Own(agent) => agent.borrow().as_deref().map(call),
+            Counterpart::Client(_) => None,
         }
     }
 
@@ -341,12 +427,24 @@ impl Conversation<'_> {
     }
 }
 
+fn bind_all(bindings: Bindings, scope: &Scope<'_>) {
+    for (name, value) in bindings {
+        scope.bind(name, value);
+    }
+}
+
+/// A span of time for people: whole milliseconds.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// The end of a connection as reports have it.
 fn happening(end: &End) -> Happening {
     match end {
         End::Fin => Happening::ClosedBySubject,
         End::Rst | End::Broken(_) => Happening::ResetBySubject,
         End::Unopened(_) => Happening::Unopened,
+        End::Refused(_) => Happening::ClosedBySubject,
     }
 }
 

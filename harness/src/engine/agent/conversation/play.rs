@@ -1,4 +1,4 @@
-//! What the harness does itself: the client's side of a conversation.
+//! What the harness does itself: the client's side of a conversation, and what both sides send.
 
 use std::io;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tokio::time::sleep_until;
 
 use super::super::connection::{Connection, SendFailure};
-use super::super::secure::{self, Damage};
+use super::super::secure::{Damage, half_a_hello, old_hello};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Mismatch, Outcome, Trouble};
@@ -31,13 +31,7 @@ impl Conversation<'_> {
             None => self.connect(step, name).await?,
         };
         let connected = talk.last.get().before;
-        let reference = self.reference(step, Some(&talk), scope);
-        if let Some(not_before) = &step.not_before {
-            sleep_until(reference.after + not_before.0).await;
-        }
-        if let Some(quiet) = &step.quiet {
-            sleep_until(reference.after + quiet.lasts.0).await;
-        }
+        self.hold_back(step, &talk, scope).await;
         let mut moment = Moment::at(tokio::time::Instant::now());
         if step.has_bytes() {
             moment = self.send(step, name, &talk, scope).await?;
@@ -50,6 +44,17 @@ impl Conversation<'_> {
         moment.after = tokio::time::Instant::now();
         self.ended_step(step, Some(&talk), moment, scope);
         Ok(())
+    }
+
+    /// Waits until the step may begin.
+    pub(super) async fn hold_back(&self, step: &Step, talk: &Rc<Talk>, scope: &Scope<'_>) {
+        let reference = self.reference(step, Some(talk), scope);
+        if let Some(not_before) = &step.not_before {
+            sleep_until(reference.after + not_before.0).await;
+        }
+        if let Some(quiet) = &step.quiet {
+            sleep_until(reference.after + quiet.lasts.0).await;
+        }
     }
 
     async fn connect(&self, step: &Spot<Step>, name: &str) -> Result<Rc<Talk>, Trouble> {
@@ -102,12 +107,29 @@ impl Conversation<'_> {
             let data = data.map_err(|error| self.unbuildable(&error))?.unwrap_or_default();
             // A message may stand in one step with the handshake that tells how it is framed.
             let framing = self.framing_behind(Party::Client, talk, &data)?;
-            let all = outgoing(data, step, matching, framing).map_err(|error| self.unbuildable(&error))?;
-            Ok((all, framing.header))
+            let all = outgoing(data, step, matching, framing, Party::Client);
+            Ok((all.map_err(|error| self.unbuildable(&error))?, framing.header))
         })?;
+        if !outgoing.handshake.is_empty() && talk.connection().is_some_and(|known| known.is_secure()) {
+            let why = "handshake bytes cannot follow the acknowledgement of an encrypted connection";
+            return Err(Trouble::CannotRun(format!("{}: {why}", self.place(step.span))));
+        }
+        self.send_all(step, name, talk, outgoing, header).await
+    }
+
+    /// Sends what a step says, encrypted where the connection is. `header` is the size of what stands before the data of
+    /// its messages.
+    pub(super) async fn send_all(
+        &self,
+        step: &Spot<Step>,
+        name: &str,
+        talk: &Rc<Talk>,
+        outgoing: Outgoing,
+        header: usize,
+    ) -> Result<Moment, Trouble> {
         let Some(connection) = talk.connection() else {
             return Err(Trouble::CannotRun(format!(
-                "{}: the client has ended this connection before",
+                "{}: the harness has ended this connection before",
                 self.place(step.span)
             )));
         };
@@ -128,12 +150,14 @@ impl Conversation<'_> {
             let count = if sent.failure.is_none() { usize::MAX } else { 0 };
             let messages = outgoing.messages.concat();
             talk.note_all_sent(&messages, count, header);
-            self.trace.note_sent(name, &messages, count.min(messages.iter().map(Stretch::len).sum()));
+            let told: Vec<Stretch> =
+                std::iter::once(Stretch::Bytes(outgoing.handshake.clone())).chain(messages).collect();
+            self.trace.note_sent(name, &told, count.min(told.iter().map(Stretch::len).sum()));
             if !outgoing.raw.is_empty() {
                 talk.note_raw();
             }
         } else {
-            talk.note_all_sent(&bytes, sent.count, header);
+            self.note_in_clear(talk, &outgoing, &bytes, sent.count, header);
             self.trace.note_sent(name, &bytes, sent.count);
         }
         match sent.failure {
@@ -150,8 +174,27 @@ impl Conversation<'_> {
         Ok(Moment { before: sent.before, after: sent.after })
     }
 
+    /// Takes note of how much of what was to be sent was taken.
+    fn note_in_clear(
+        &self,
+        talk: &Talk,
+        outgoing: &Outgoing,
+        bytes: &[Stretch],
+        count: usize,
+        header: usize,
+    ) {
+        match self.tested {
+            // The acknowledgement is no message.
+            Party::Client => {
+                let opening = outgoing.handshake.len();
+                talk.note_all_sent(&outgoing.behind_handshake(), count.saturating_sub(opening), header);
+            }
+            Party::Agent | Party::Host => talk.note_all_sent(bytes, count, header),
+        }
+    }
+
     /// Ends the connection, or one direction of it, where the step says so.
-    async fn end_if_told(&self, step: &Step, name: &str, talk: &Rc<Talk>) {
+    pub(super) async fn end_if_told(&self, step: &Step, name: &str, talk: &Rc<Talk>) {
         let told_to_close = matches!(step.does.as_ref().map(|op| &op.value), Some(Op::Close(_)));
         let how = step.closes.as_ref().map(|closes| closes.how);
         if step.reset.is_some() || how == Some(CloseKind::Rst) {
@@ -185,17 +228,17 @@ fn sole(connection: Rc<Connection>) -> Option<Connection> {
 }
 
 /// All bytes of a step, in the order in which they are sent.
-struct Outgoing {
+pub(super) struct Outgoing {
     /// What stands under `bytes`.
-    handshake: Vec<u8>,
+    pub(super) handshake: Vec<u8>,
     /// Messages, which an encrypted connection wraps one by one.
-    messages: Vec<Vec<Stretch>>,
+    pub(super) messages: Vec<Vec<Stretch>>,
     /// What goes below any encryption.
-    raw: Vec<Raw>,
+    pub(super) raw: Vec<Raw>,
 }
 
 /// Bytes below any encryption.
-enum Raw {
+pub(super) enum Raw {
     /// As they stand.
     Bytes(Vec<Stretch>),
     /// A message in an AES frame with one thing wrong.
@@ -205,27 +248,22 @@ enum Raw {
 impl Outgoing {
     /// As they go over a connection without encryption; those that are written out in one piece.
     fn in_clear(&self) -> Vec<Stretch> {
-        let mut all = vec![Stretch::Bytes(self.handshake.clone())];
+        joined(std::iter::once(Stretch::Bytes(self.handshake.clone())).chain(self.behind_handshake()))
+    }
+
+    /// What goes behind the handshake over a connection without encryption.
+    fn behind_handshake(&self) -> Vec<Stretch> {
         let raw = self.raw.iter().filter_map(|raw| match raw {
             Raw::Bytes(stretches) => Some(stretches),
             // Only encrypted connections carry it.
             Raw::Damaged(..) => None,
         });
-        for stretch in self.messages.iter().chain(raw).flatten() {
-            match (all.last_mut(), stretch) {
-                (Some(Stretch::Bytes(bytes)), Stretch::Bytes(more)) => bytes.extend_from_slice(more),
-                (_, more) => all.push(more.clone()),
-            }
-        }
-        all
+        self.messages.iter().chain(raw).flatten().cloned().collect()
     }
 
     /// As they go over an encrypted connection.
     fn sealed(&self, connection: &Connection, header: usize) -> Result<Vec<Stretch>, String> {
-        if !self.handshake.is_empty() {
-            return Err("handshake bytes cannot follow the acknowledgement of an encrypted connection".into());
-        }
-        let mut all = Vec::new();
+        let mut all = self.handshake.clone();
         for message in &self.messages {
             all.append(&mut connection.seal(&stretched(message), header)?);
         }
@@ -242,6 +280,18 @@ impl Outgoing {
     }
 }
 
+/// Stretches with those that are written out in one piece.
+fn joined(stretches: impl Iterator<Item = Stretch>) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for stretch in stretches {
+        match (all.last_mut(), stretch) {
+            (Some(Stretch::Bytes(bytes)), Stretch::Bytes(more)) => bytes.extend_from_slice(&more),
+            (_, more) => all.push(more),
+        }
+    }
+    all
+}
+
 /// Stretches written out.
 fn stretched(stretches: &[Stretch]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -249,11 +299,13 @@ fn stretched(stretches: &[Stretch]) -> Vec<u8> {
     bytes
 }
 
-fn outgoing(
+/// What a step of a party sends, behind the bytes that open the connection.
+pub(super) fn outgoing(
     handshake: Vec<u8>,
     step: &Step,
     matching: Matching<'_>,
     framing: Framing<'_>,
+    party: Party,
 ) -> Result<Outgoing, Unbuildable> {
     let mut all = Outgoing { handshake, messages: Vec::new(), raw: Vec::new() };
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
@@ -271,7 +323,7 @@ fn outgoing(
                 all.raw.push(Raw::Damaged(message, damage));
             }
             WireItem::Tls(fault) => {
-                let bytes = instead_of_tls(fault, matching, framing)?;
+                let bytes = instead_of_tls(fault, matching, framing, party)?;
                 all.raw.push(Raw::Bytes(vec![Stretch::Bytes(bytes)]));
             }
         }
@@ -301,9 +353,13 @@ fn instead_of_tls(
     fault: &TlsFault,
     matching: Matching<'_>,
     framing: Framing<'_>,
+    party: Party,
 ) -> Result<Vec<u8>, Unbuildable> {
     match fault {
-        TlsFault::Stall => Ok(secure::half_a_hello()),
+        TlsFault::Stall => Ok(half_a_hello(party)),
+        TlsFault::OldVersion => Ok(old_hello(party)),
+        // That is a handshake, which goes both ways.
+        TlsFault::Certificate(_) => Ok(Vec::new()),
         TlsFault::Plaintext(frames) => {
             let frames: Result<Vec<_>, _> =
                 frames.iter().map(|frame| matching.player.frame(frame, framing)).collect();

@@ -2,22 +2,25 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use serde_json::Value as Json;
 
 use super::super::settings;
 use super::talk::Moment;
+use super::task::Task;
 use crate::subject::placeholders::Values;
 use crate::vectors::transcript::value::{Known, SettingName};
 
 /// One turn of an `each`, or the case as a whole.
 #[derive(Debug, Default)]
-pub(super) struct Scope<'s> {
+pub(in super::super) struct Scope<'s> {
     outer: Option<&'s Scope<'s>>,
     /// The name that stands for another connection in each turn, and which turn this is.
     turn: Option<(&'s str, u32)>,
     bindings: RefCell<HashMap<String, Vec<Json>>>,
     labels: RefCell<HashMap<String, Moment>>,
+    tasks: RefCell<HashMap<String, Rc<Task>>>,
 }
 
 impl<'s> Scope<'s> {
@@ -63,6 +66,19 @@ impl<'s> Scope<'s> {
         if let Some(outer) = self.outer {
             outer.label(name, moment);
         }
+    }
+
+    /// Notes what the client was told in a labelled step.
+    pub(super) fn note_task(&self, name: &str, task: &Rc<Task>) {
+        self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(task));
+        if let Some(outer) = self.outer {
+            outer.note_task(name, task);
+        }
+    }
+
+    /// What the client was told in a labelled step, innermost first.
+    pub(super) fn task(&self, name: &str) -> Option<Rc<Task>> {
+        self.outwards().find_map(|scope| scope.tasks.borrow().get(name).cloned())
     }
 
     /// The end of a labelled step, innermost first.

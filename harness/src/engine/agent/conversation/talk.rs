@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
@@ -55,10 +56,14 @@ pub(super) struct Talk {
     pub(super) end_told: Cell<bool>,
     /// The version spoken, once the acknowledgement tells.
     pub(super) version: Cell<Option<i32>>,
+    /// Whether the client was told to speak the oldest version: then the number of an acknowledgement is a session (HS-6).
+    pub(super) speaks_oldest: Cell<bool>,
+    /// How many requests of the client the harness has not answered.
+    pub(super) unanswered: Cell<usize>,
     sent: RefCell<SentSoFar>,
 }
 
-/// What was sent: the handshake, and how much of a message is under way.
+/// What was sent: the handshake, by whomever, and how much of a message of the harness is under way.
 #[derive(Debug, Default)]
 struct SentSoFar {
     handshake: Vec<u8>,
@@ -93,15 +98,31 @@ impl Talk {
     ) -> std::io::Result<Rc<Self>> {
         let before = Instant::now();
         let connection = Connection::open(to, from, within).await?;
-        Ok(Rc::new(Self {
+        Ok(Self::over(connection, from, Moment { before, after: Instant::now() }))
+    }
+
+    /// Takes the connection that a client makes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Connection::accept`].
+    pub(super) async fn accept(listener: &TcpListener, deadline: Instant) -> std::io::Result<Rc<Self>> {
+        let connection = Connection::accept(listener, deadline).await?;
+        Ok(Self::over(connection, None, Moment::at(Instant::now())))
+    }
+
+    fn over(connection: Connection, from: Option<IpAddr>, last: Moment) -> Rc<Self> {
+        Rc::new(Self {
             from,
             connection: RefCell::new(Some(Rc::new(connection))),
-            last: Cell::new(Moment { before, after: Instant::now() }),
+            last: Cell::new(last),
             phase: Cell::new(Phase::Handshake),
             end_told: Cell::new(false),
             version: Cell::new(None),
+            speaks_oldest: Cell::new(false),
+            unanswered: Cell::new(0),
             sent: RefCell::default(),
-        }))
+        })
     }
 
     /// The connection, unless the harness ended it.
@@ -119,6 +140,13 @@ impl Talk {
     /// message.
     pub(super) fn note_all_sent(&self, stretches: &[Stretch], count: usize, header: usize) {
         each_piece(stretches, count, |piece| self.note_sent(piece, header));
+    }
+
+    /// Notes the bytes of the handshake that came from a client.
+    pub(super) fn note_handshake(&self, bytes: &[u8]) {
+        let mut sent = self.sent.borrow_mut();
+        let room = HANDSHAKE.saturating_sub(sent.handshake.len()).min(bytes.len());
+        sent.handshake.extend_from_slice(&bytes[..room]);
     }
 
     /// Notes what was sent. `header` is the size of what stands before the data of a message.
@@ -181,7 +209,8 @@ impl Talk {
     /// version of the range offered is the session of v1 (NEG-6).
     pub(super) fn acknowledged(&self, value: i32, oldest: i32) {
         let in_range = self.offered().is_some_and(|(min, max)| (min..=max).contains(&value));
-        self.version.set(Some(if value >= oldest && in_range { value } else { oldest }));
+        let is_version = value >= oldest && in_range && !self.speaks_oldest.get();
+        self.version.set(Some(if is_version { value } else { oldest }));
         if self.phase.get() == Phase::Handshake {
             self.phase.set(Phase::Open);
         }

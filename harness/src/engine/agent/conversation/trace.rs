@@ -15,6 +15,8 @@ struct Bounds {
     bytes: usize,
     /// The exchanges: the last ones.
     exchanges: usize,
+    /// The bytes of what is told or answered: the first ones.
+    text: usize,
     /// Whether the rest of the bytes is told by a checksum.
     checksums: bool,
 }
@@ -22,8 +24,8 @@ struct Bounds {
 impl From<Conversations> for Bounds {
     fn from(conversations: Conversations) -> Self {
         match conversations {
-            Conversations::Failed => Self { bytes: 32, exchanges: 64, checksums: false },
-            Conversations::All => Self { bytes: 512, exchanges: 4096, checksums: true },
+            Conversations::Failed => Self { bytes: 32, exchanges: 64, text: 160, checksums: false },
+            Conversations::All => Self { bytes: 512, exchanges: 4096, text: 1024, checksums: true },
         }
     }
 }
@@ -47,6 +49,7 @@ struct Noted {
     count: usize,
     bytes: Vec<u8>,
     crc32: Option<u32>,
+    text: String,
 }
 
 impl Trace {
@@ -71,8 +74,19 @@ impl Trace {
     }
 
     fn note_at(&self, connection: &str, what: Happening, when: Instant) {
+        self.note_text(connection, what, "", when);
+    }
+
+    /// Notes what was told or answered.
+    pub(super) fn note_text(&self, connection: &str, what: Happening, text: &str, when: Instant) {
         let (connection, bytes) = (connection.to_owned(), Vec::new());
-        self.keep(Noted { when, connection, what, count: 0, bytes, crc32: None });
+        let mut end = text.len().min(self.bounds.text);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let more = if end < text.len() { "…" } else { "" };
+        let text = format!("{}{more}", &text[..end]);
+        self.keep(Noted { when, connection, what, count: 0, bytes, crc32: None, text });
     }
 
     /// Notes bytes that the case takes, or that it did not get to, as of now: so the order is that of the case.
@@ -80,7 +94,8 @@ impl Trace {
         let (connection, count) = (connection.to_owned(), bytes.len());
         let crc32 = self.tells_checksum(count).then(|| crc32fast::hash(bytes));
         let bytes = bytes[..count.min(self.bounds.bytes)].to_vec();
-        self.keep(Noted { when: Instant::now(), connection, what, count, bytes, crc32 });
+        let (when, text) = (Instant::now(), String::new());
+        self.keep(Noted { when, connection, what, count, bytes, crc32, text });
     }
 
     /// Notes the first bytes of some stretches as sent.
@@ -95,8 +110,8 @@ impl Trace {
             }
         }
         let crc32 = self.tells_checksum(count).then(|| checksum(stretches, count));
-        let (when, connection) = (Instant::now(), connection.to_owned());
-        self.keep(Noted { when, connection, what: Happening::Sent, count, bytes, crc32 });
+        let (when, connection, text) = (Instant::now(), connection.to_owned(), String::new());
+        self.keep(Noted { when, connection, what: Happening::Sent, count, bytes, crc32, text });
     }
 
     fn tells_checksum(&self, count: usize) -> bool {
@@ -135,6 +150,7 @@ impl Noted {
             count: self.count,
             bytes: hex_text::encode(&self.bytes),
             crc32: self.crc32,
+            text: self.text.clone(),
         }
     }
 }

@@ -10,16 +10,17 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::conversation::{self, Background, Counterpart, Course, Trouble};
+use super::dialect::Dialect;
 use super::health::{Ailment, Health, greet};
 use super::lateness::Lateness;
 use super::running::{Agent, NotRunning};
 use super::settings::Asked;
-use super::support::{needs_own_subject, reading};
+use super::subject::Subject;
+use super::support::{needs_own_client, needs_own_subject};
 use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results, RunOptions};
-use crate::format::Padding;
-use crate::subject::{Manifest, Stopped};
-use crate::terms::TimeSpan;
+use crate::subject::{Manifest, Role};
+use crate::terms::Encryption;
 use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::{Corpus, TranscriptCase};
 use crate::verdict::Outcome;
@@ -59,13 +60,19 @@ pub(in crate::engine) async fn run(
             Case::Codec(_) => None,
         })
         .collect();
-    let work = share_out(plan, &cases, manifest, results);
+    let asked: Vec<Asked> = cases
+        .iter()
+        .zip(&plan.cases)
+        .map(|(case, planned)| Asked::by(case.entry.needs.settings.as_deref(), planned.mode))
+        .collect();
+    let work = share_out(plan, &cases, &asked, manifest, results);
     let jobs = results.options.jobs;
     let run = Run {
         background: background(corpus, manifest, results.options),
         plan,
         weights: cases.iter().map(|case| connections(case)).collect(),
         cases,
+        asked,
         jobs,
         lateness: Lateness::measured(),
         in_flight: Semaphore::new(jobs),
@@ -83,15 +90,18 @@ pub(in crate::engine) async fn run(
 }
 
 fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
-    let wide = reading(&manifest.dialect.server_version, "int32") == "int32x4";
-    let zeros = reading(&manifest.dialect.aes_padding, "pkcs7") == "zeros";
+    let dialects = match manifest.role {
+        Role::Client => Dialect::of_client(manifest),
+        _ => vec![Dialect::of_agent(manifest)],
+    };
+    let modes = &manifest.supports.encryption;
+    let plain = modes.is_empty() || modes.contains(&Encryption::None);
     Background {
         corpus,
         manifest,
         patience: options.answer_within,
-        server_version: if wide { vec![0; 4] } else { vec![0] },
-        padding: if zeros { Padding::Zeros } else { Padding::Pkcs7 },
-        any_command: reading(&manifest.dialect.response_code, "echo") == "any",
+        dialects,
+        asked: Asked::by(None, if plain { Encryption::None } else { modes[0] }),
         conversations: options.conversations,
     }
 }
@@ -115,27 +125,22 @@ enum Work {
 fn share_out(
     plan: &Plan<'_>,
     cases: &[&TranscriptCase],
+    asked: &[Asked],
     manifest: &Manifest,
     results: &mut Results<'_>,
 ) -> VecDeque<Work> {
     let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
     let mut own = Vec::new();
-    let asked_by: Vec<(Asked, bool)> = cases
-        .iter()
-        .zip(&plan.cases)
-        .map(|(case, planned)| {
-            let asked = Asked::by(case.entry.needs.settings.as_deref(), planned.mode);
-            (asked, needs_own_subject(case))
-        })
-        .collect();
     for turn in turns(plan, manifest, results) {
-        let (asked, alone) = &asked_by[turn.at];
-        if *alone {
-            own.push(Work::Own(asked.clone(), turn));
-        } else if let Some(turns) = shared.get_mut(asked) {
-            turns.push_back(turn);
+        // A client is started without settings: those of a case are for the agent that the harness plays.
+        let (asked, alone) = match manifest.role {
+            Role::Client => (Asked::default(), needs_own_client(cases[turn.at])),
+            _ => (asked[turn.at].clone(), needs_own_subject(cases[turn.at])),
+        };
+        if alone {
+            own.push(Work::Own(asked, turn));
         } else {
-            shared.insert(asked.clone(), VecDeque::from([turn]));
+            shared.entry(asked).or_default().push_back(turn);
         }
     }
     shared.into_iter().map(|(asked, turns)| Work::Shared(asked, turns)).chain(own).collect()
@@ -195,6 +200,8 @@ struct Run<'a, 'r, 'b> {
     background: Background<'a>,
     plan: &'a Plan<'a>,
     cases: Vec<&'a TranscriptCase>,
+    /// The settings that each case asks for.
+    asked: Vec<Asked>,
     /// How many connections each case has open at most.
     weights: Vec<u32>,
     jobs: usize,
@@ -242,15 +249,15 @@ impl Run<'_, '_, '_> {
         let mut at_once = self.jobs;
         let (mut hangs, mut unexplained) = (0, 0);
         while !queue.is_empty() && !self.is_stopped() {
-            let agent = match Agent::start(self.background.manifest, asked).await {
-                Ok(agent) => agent,
+            let subject = match Subject::start(self.background.manifest, asked).await {
+                Ok(subject) => subject,
                 Err(error) => return self.give_up(queue, &error.reason, error.log),
             };
-            let (health, first) = Health::first(&self.background, &agent, asked).await;
+            let (health, first) = Health::first(&self.background, &subject, asked).await;
             if let Err(ailment) = &first {
                 self.notice(format!("before any case, {ailment}"));
             }
-            let leg = self.fly(&agent, &health, asked, first.is_err(), at_once, &mut queue).await;
+            let leg = self.fly(&subject, &health, asked, first.is_err(), at_once, &mut queue).await;
             if let Leg::Done = leg {
                 if first.is_ok()
                     && let Err(ailment) = health.look().await
@@ -258,13 +265,13 @@ impl Run<'_, '_, '_> {
                     self.notice(format!("after the last case, {ailment}"));
                 }
                 drop(health);
-                self.stop(agent).await;
+                self.stop(subject).await;
                 continue;
             }
             let Leg::Broken(ailment, suspects) = leg else { continue };
             drop(health);
-            let log = agent.log().await;
-            agent.kill().await;
+            let log = subject.log().await;
+            subject.kill().await;
             at_once = (at_once / FEWER).max(1);
             let blame = self.find_culprit(suspects, &ailment, log, asked).await;
             hangs += blame.hangs;
@@ -285,7 +292,7 @@ impl Run<'_, '_, '_> {
     /// Works through the queue on one subject, until it is empty or the subject breaks down.
     async fn fly(
         &self,
-        agent: &Agent<'_>,
+        subject: &Subject<'_>,
         health: &Health<'_>,
         asked: &Asked,
         ill_before: bool,
@@ -314,7 +321,7 @@ impl Run<'_, '_, '_> {
                     let _permits = self.permits(weight).await;
                     waiting.borrow_mut().retain(|other| *other != turn);
                     under_way.borrow_mut().push(turn);
-                    (turn, self.one(turn, agent, health, asked, ill_before).await)
+                    (turn, self.one(turn, subject, health, ill_before).await)
                 });
             }
             tokio::select! {
@@ -327,7 +334,7 @@ impl Run<'_, '_, '_> {
                     }
                     Some((_, Done::Ill(ailment, _))) => break Leg::Broken(ailment, under_way.take()),
                 },
-                ending = agent.ended() => break Leg::Broken(Ailment::Died(ending), under_way.take()),
+                ailment = subject.broken() => break Leg::Broken(ailment, under_way.take()),
             }
         };
         drop(flying);
@@ -343,41 +350,62 @@ impl Run<'_, '_, '_> {
     }
 
     /// Runs a case on a subject, and looks at the subject's health where the case does not speak for it.
-    async fn one(
-        &self,
-        turn: Turn,
-        agent: &Agent<'_>,
-        health: &Health<'_>,
-        asked: &Asked,
-        ill_before: bool,
-    ) -> Done {
+    async fn one(&self, turn: Turn, subject: &Subject<'_>, health: &Health<'_>, ill_before: bool) -> Done {
         let since = Instant::now();
-        let logged_before = agent.log_length();
-        let case = self.cases[turn.at];
-        let mut attempts = 0;
-        let course = loop {
-            attempts += 1;
-            let began = Instant::now();
-            let (course, _) =
-                conversation::run(&self.background, case, asked, Counterpart::Shared(agent)).await;
-            let late = matches!(&course.trouble, Some(Trouble::Stumble(stumble)) if stumble.late);
-            if !late || attempts == MOST_ATTEMPTS || self.lateness.since(began).is_none() {
-                break course;
-            }
-        };
+        let logged_before = subject.log_length();
+        let (course, attempts) = self.in_all_dialects(turn, subject).await;
         let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts };
         let failed = report.course.trouble.is_some();
         let must_look =
             if ill_before { report.course.saw_end && !failed } else { report.course.saw_end || failed };
         let ailment = if must_look { health.look().await.err() } else { None };
         if failed || ailment.is_some() {
-            report.log = agent.log_since(logged_before).await;
+            report.log = subject.log_since(logged_before).await;
         }
         match ailment {
             Some(ailment) if !ill_before => return Done::Ill(ailment, report),
             ailment => report.ailment = ailment,
         }
         Done::Concluded(report)
+    }
+
+    /// Runs a case in each dialect in which it is worth running, until it fails in one. Gives how often it was tried
+    /// in that.
+    async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, u32) {
+        let case = self.cases[turn.at];
+        let (needs, mode) = (case.entry.needs.dialect.as_ref(), self.plan.cases[turn.at].mode);
+        let mut dialects = match subject {
+            Subject::Agent(_) => vec![self.background.dialect()],
+            Subject::Client(_) => Dialect::worthwhile(&self.background.dialects, needs, mode),
+        };
+        let last = dialects.pop().unwrap_or_else(|| self.background.dialect());
+        let are_many = !dialects.is_empty();
+        for dialect in dialects {
+            let (mut course, attempts) = self.in_dialect(turn, subject, dialect).await;
+            if course.trouble.is_some() {
+                course.dialect = Some(dialect);
+                return (course, attempts);
+            }
+        }
+        let (mut course, attempts) = self.in_dialect(turn, subject, last).await;
+        course.dialect = are_many.then_some(last);
+        (course, attempts)
+    }
+
+    /// Runs a case in a dialect: again, if it came too late while the harness was late itself.
+    async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> (Course, u32) {
+        let (case, asked) = (self.cases[turn.at], &self.asked[turn.at]);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let began = Instant::now();
+            let (background, counterpart) = (&self.background, subject.counterpart());
+            let (course, _) = conversation::run(background, case, asked, dialect, counterpart).await;
+            let late = matches!(&course.trouble, Some(Trouble::Stumble(stumble)) if stumble.late);
+            if !late || attempts == MOST_ATTEMPTS || self.lateness.since(began).is_none() {
+                return (course, attempts);
+            }
+        }
     }
 
     /// Runs a case on a subject that no other case uses.
@@ -387,20 +415,20 @@ impl Run<'_, '_, '_> {
         if does_something_to_subject(case) {
             return self.in_charge(case, asked).await;
         }
-        let agent = match Agent::start(self.background.manifest, asked).await {
-            Ok(agent) => agent,
+        let subject = match Subject::start(self.background.manifest, asked).await {
+            Ok(subject) => subject,
             Err(error) => return Alone::NotRunning(error),
         };
-        let (health, first) = Health::first(&self.background, &agent, asked).await;
-        let done = self.one(turn, &agent, &health, asked, first.is_err()).await;
+        let (health, first) = Health::first(&self.background, &subject, asked).await;
+        let done = self.one(turn, &subject, &health, first.is_err()).await;
         drop(health);
         match done {
             Done::Concluded(report) => {
-                self.stop(agent).await;
+                self.stop(subject).await;
                 Alone::Concluded(report)
             }
             Done::Ill(ailment, report) => {
-                agent.kill().await;
+                subject.kill().await;
                 Alone::Ill(ailment, report)
             }
         }
@@ -417,7 +445,8 @@ impl Run<'_, '_, '_> {
             }
         }
         let counterpart = Counterpart::Own(RefCell::new(agent));
-        let (course, agent) = conversation::run(&self.background, case, asked, counterpart).await;
+        let dialect = self.background.dialect();
+        let (course, agent) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
         let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts: 1 };
         let Some(agent) = agent else { return Alone::Concluded(report) };
         if report.course.trouble.is_some() {
@@ -430,7 +459,7 @@ impl Run<'_, '_, '_> {
                 report.log = agent.log().await;
             }
         }
-        self.stop(*agent).await;
+        self.stop(Subject::Agent(*agent)).await;
         Alone::Concluded(report)
     }
 
@@ -486,19 +515,11 @@ impl Run<'_, '_, '_> {
         blame
     }
 
-    async fn stop(&self, agent: Agent<'_>) {
-        let Some(Stopped { killed, left_behind, .. }) = agent.stop().await else { return };
-        if killed {
-            let within = TimeSpan(self.background.manifest.stop_within);
-            self.notice(format!("the subject did not end within {within} of the stop signal; it was killed"));
-        }
-        let names = left_behind.join(", ");
-        match left_behind.len() {
-            0 => {}
-            1 => self.notice(format!("the subject left 1 process behind, which was killed: {names}")),
-            many => {
-                self.notice(format!("the subject left {many} processes behind, which were killed: {names}"))
-            }
+    async fn stop(&self, subject: Subject<'_>) {
+        let by_lines = matches!(subject, Subject::Client(_));
+        if let Some(stopped) = subject.stop().await {
+            let complaints = stopped.complaints(by_lines, self.background.manifest.stop_within);
+            complaints.into_iter().for_each(|complaint| self.notice(complaint));
         }
     }
 }

@@ -20,9 +20,14 @@ impl Run<'_, '_, '_> {
     pub(super) fn conclude(&self, turn: Turn, mut report: Report) {
         let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
         let attempts = (report.attempts > 1).then(|| tried(report.attempts));
+        let dialect = report.course.dialect.map(|dialect| format!("in the dialect {dialect}"));
+        let circumstances = match (dialect, attempts) {
+            (Some(dialect), Some(attempts)) => Some(format!("{dialect}, {attempts}")),
+            (dialect, attempts) => dialect.or(attempts),
+        };
         let (outcome, reason) = match (&report.course.trouble, report.ailment.take()) {
             (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason.clone())),
-            (Some(Trouble::Stumble(stumble)), _) => (Outcome::of_failure(stumble.tier), attempts),
+            (Some(Trouble::Stumble(stumble)), _) => (Outcome::of_failure(stumble.tier), circumstances),
             (None, Some(ailment)) => {
                 let reason =
                     format!("the steps went as expected, but afterwards {ailment}: no proof of anything");

@@ -461,7 +461,7 @@ impl<'a> Checker<'a> {
                 WireItem::Tls(TlsFault::Plaintext(frames)) => {
                     frames.iter().for_each(|frame| self.frame(frame, &framings));
                 }
-                WireItem::Hex(_) | WireItem::Tls(TlsFault::Stall | TlsFault::Alert(_)) => {}
+                WireItem::Hex(_) | WireItem::Tls(_) => {}
             }
         }
     }

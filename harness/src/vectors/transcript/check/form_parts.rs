@@ -27,6 +27,9 @@ pub(super) fn bytes(step: &Step, mistakes: &mut Vec<Mistake>) {
             WireItem::Hex(_) => {}
             WireItem::Tamper(found) => tamper(found, item.span, mistakes),
             WireItem::Tls(TlsFault::Plaintext(list)) => frames(list, mistakes),
+            WireItem::Tls(TlsFault::Certificate(_)) if step.agent.is_none() => {
+                mistakes.push((item.span, "certificates are presented by the agent".to_owned()));
+            }
             WireItem::Tls(_) => {}
         }
     }

@@ -20,11 +20,11 @@ pub(super) fn of_bytes<'a>(step: &'a Step, found: &mut dyn FnMut(Span, &'a Symbo
     step.frames.iter().flat_map(|frames| &frames.value).for_each(|frame| frame.symbols(found));
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
         match &item.value {
-            WireItem::Hex(_) | WireItem::Tls(TlsFault::Stall | TlsFault::Alert(_)) => {}
             WireItem::Tamper(tamper) => tamper.frame.symbols(found),
             WireItem::Tls(TlsFault::Plaintext(frames)) => {
                 frames.iter().for_each(|frame| frame.symbols(found))
             }
+            WireItem::Hex(_) | WireItem::Tls(_) => {}
         }
     }
 }

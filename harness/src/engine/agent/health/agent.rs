@@ -1,90 +1,27 @@
-//! Whether a subject still serves: a good handshake, and a connection that is open since the group began.
-//!
-//! So a refusal is told apart from a crash, and a restart in silence shows. Many cases that end at once share a
-//! look: one that began after a case had ended is good for that case.
+//! The health of an agent.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::cell::RefCell;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::connection::{Connection, End};
-use super::conversation::{Background, Greeting};
-use super::running::Agent;
-use super::secure::Layer;
-use super::settings::Asked;
+use super::Ailment;
+use crate::engine::agent::connection::{Connection, End};
+use crate::engine::agent::conversation::{Background, Greeting};
+use crate::engine::agent::running::Agent;
+use crate::engine::agent::secure::Layer;
+use crate::engine::agent::settings::Asked;
 use crate::matching::Cut;
-use crate::subject::Ending;
-use crate::terms::TimeSpan;
 use crate::vectors::transcript::Party;
 use crate::vectors::transcript::play::Framing;
 
-/// How long a process whose connections ended may take to be gone.
-const DIES_WITHIN: Duration = Duration::from_secs(2);
-
-/// What a subject did instead of serving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ailment {
-    /// Its process ended.
-    Died(Ending),
-    /// It accepts no connection.
-    Refuses(String),
-    /// It does not acknowledge a good handshake.
-    Silent(Duration),
-    /// It ends a good handshake without an acknowledgement.
-    EndsHandshake(String),
-    /// It ended the connection that was held open.
-    DroppedHeld(String),
-    /// It answers no more on the connection that was held open.
-    HeldIsSilent(Duration),
-}
-
-impl Ailment {
-    /// Whether it is a silence rather than an end.
-    pub(super) fn is_silence(&self) -> bool {
-        matches!(self, Ailment::Silent(_) | Ailment::HeldIsSilent(_))
-    }
-}
-
-impl fmt::Display for Ailment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ailment::Died(ending) => write!(f, "the subject {ending}"),
-            Ailment::Refuses(error) => write!(f, "the subject accepts no connection ({error})"),
-            Ailment::Silent(patience) => {
-                write!(f, "the subject did not acknowledge a good handshake within {}", TimeSpan(*patience))
-            }
-            Ailment::EndsHandshake(end) => {
-                write!(f, "the subject did not acknowledge a good handshake: the connection was {end}")
-            }
-            Ailment::DroppedHeld(end) => {
-                write!(
-                    f,
-                    "the connection held open since the start was {end}, as if the subject had restarted itself"
-                )
-            }
-            Ailment::HeldIsSilent(patience) => write!(
-                f,
-                "the subject did not answer within {} on the connection held open since the start",
-                TimeSpan(*patience)
-            ),
-        }
-    }
-}
-
-/// What is known of a subject's health.
-pub(super) struct Health<'a> {
+/// What is known of an agent's health.
+pub(super) struct AgentHealth<'a> {
     background: &'a Background<'a>,
     agent: &'a Agent<'a>,
     greeting: Greeting,
     /// A connection that stays open, with its framing version; `None` where the subject never gave one.
     held: RefCell<Option<Held>>,
-    busy: Mutex<()>,
-    /// How many looks were begun.
-    begun: Cell<u64>,
-    last: RefCell<Option<(u64, Result<(), Ailment>)>>,
 }
 
 struct Held {
@@ -97,8 +34,8 @@ struct Held {
     answer: Option<usize>,
 }
 
-impl<'a> Health<'a> {
-    /// Looks at a subject for the first time, and holds a connection open where it gives one.
+impl<'a> AgentHealth<'a> {
+    /// Looks at an agent for the first time, and holds a connection open where it gives one.
     ///
     /// # Errors
     ///
@@ -112,15 +49,7 @@ impl<'a> Health<'a> {
             from: asked.allowed_address(),
             bytes: good_handshake(background, highest_version(background, agent)),
         };
-        let health = Self {
-            background,
-            agent,
-            greeting,
-            held: RefCell::new(None),
-            busy: Mutex::new(()),
-            begun: Cell::new(0),
-            last: RefCell::new(None),
-        };
+        let health = Self { background, agent, greeting, held: RefCell::new(None) };
         let seen = match health.handshake().await {
             Ok(connection) => {
                 health.hold(connection).await;
@@ -131,38 +60,12 @@ impl<'a> Health<'a> {
         (health, seen)
     }
 
-    /// Looks again: a look that began after this was called.
-    ///
-    /// # Errors
-    ///
-    /// What the subject does instead of serving.
+    /// Looks at it: a good handshake, and the connection that is held open.
     pub(super) async fn look(&self) -> Result<(), Ailment> {
-        let before = self.begun.get();
-        let _turn = self.busy.lock().await;
-        if let Some((number, seen)) = self.last.borrow().as_ref()
-            && *number > before
-        {
-            return seen.clone();
-        }
-        let number = self.begun.get() + 1;
-        self.begun.set(number);
-        let seen = self.look_now().await;
-        *self.last.borrow_mut() = Some((number, seen.clone()));
-        seen
-    }
-
-    async fn look_now(&self) -> Result<(), Ailment> {
-        let seen = match self.handshake().await {
+        match self.handshake().await {
             Ok(_) => self.held_works().await,
             Err(ailment) => Err(ailment),
-        };
-        let Err(ailment) = seen else { return Ok(()) };
-        // Connections end a little before their process is gone.
-        if ailment.is_silence() || self.agent.process().is_none() {
-            return Err(self.agent.ending().map_or(ailment, Ailment::Died));
         }
-        let ended = timeout(DIES_WITHIN, self.agent.ended()).await;
-        Err(ended.map_or(ailment, Ailment::Died))
     }
 
     async fn handshake(&self) -> Result<Connection, Ailment> {
@@ -201,8 +104,10 @@ impl<'a> Health<'a> {
     /// say; gives whether that went well.
     async fn encrypted(&self, connection: &Connection) -> bool {
         let (background, values) = (self.background, &self.agent.values);
-        let vector = background.acknowledgement(values).iv.map_or(0, |vector| vector.len());
-        let size = 5 + vector + 4 * background.server_version.len();
+        let dialect = background.dialect();
+        let defaults = background.acknowledgement(values, dialect);
+        let vector = defaults.iv.map_or(0, |vector| vector.len());
+        let size = 5 + vector + 4 * defaults.server_version.len();
         let deadline = Instant::now() + background.patience;
         let came = connection
             .watch(deadline, |inbox| {
@@ -213,7 +118,7 @@ impl<'a> Health<'a> {
             .await
             .unwrap_or_default();
         connection.inbox().take(came.len());
-        match Layer::of(values, background.padding, &came, 0) {
+        match Layer::of(values, dialect.padding(), &came, 0) {
             Ok(None) => true,
             Ok(Some(layer)) => connection.secure(layer, deadline, background.patience).await.is_ok(),
             Err(_) => false,
@@ -265,7 +170,7 @@ impl<'a> Health<'a> {
 /// # Errors
 ///
 /// What the subject does instead of serving it.
-pub(super) async fn greet(
+pub(in crate::engine::agent) async fn greet(
     agent: &Agent<'_>,
     greeting: &Greeting,
     patience: Duration,

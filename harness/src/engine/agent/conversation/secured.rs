@@ -1,0 +1,158 @@
+//! From acknowledgements on: connections of a conversation that are encrypted.
+
+use tokio::time::Instant;
+
+use super::super::connection::Connection;
+use super::super::secure::{self, Layer, mode};
+use super::check::Watch;
+use super::talk::{Phase, Talk};
+use super::{Conversation, Mismatch, Outcome, Trouble};
+use crate::clauses::Tier;
+use crate::format::AES_BLOCK;
+use crate::hex_text::amount;
+use crate::subject::Certificate;
+use crate::terms::TimeSpan;
+use crate::vectors::transcript::Party;
+use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::step::walk;
+
+/// The clause that every announced vector is fresh.
+const FRESH_VECTORS: &str = "AES-7";
+
+impl Conversation<'_> {
+    /// Encrypts a connection that was acknowledged, if the settings of the subject say so.
+    pub(super) async fn secure(
+        &self,
+        watch: &Watch<'_>,
+        acknowledgement: &[u8],
+        connection: &Connection,
+        talk: &Talk,
+    ) -> Outcome {
+        if connection.is_secure() || talk.phase.get() != Phase::Open || self.spoils_tls(watch.name) {
+            return Ok(());
+        }
+        let (seed, padding) = (self.seed(watch.name), self.dialect.padding());
+        let layer = Layer::of(&self.values.borrow(), padding, acknowledgement, seed);
+        let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
+        let patience = self.background.patience;
+        let secured = connection.secure(layer, Instant::now() + patience, patience).await;
+        let expected = "a TLS handshake";
+        match secured {
+            Ok(()) => self.presented(watch, connection),
+            Err(Some(end)) => {
+                let actual = format!("the connection was {end}");
+                let mismatch = Mismatch::words("the TLS handshake failed", expected, actual);
+                Err(self.stumble(watch.step, "TLS", mismatch))
+            }
+            Err(None) => {
+                let actual = format!("not done within {}", TimeSpan(patience));
+                let mismatch = Mismatch::words("the TLS handshake did not end", expected, actual);
+                Err(self.too_late(watch.step, "TLS", mismatch))
+            }
+        }
+    }
+
+    /// Whether no vector was announced twice on a connection, where the case is about that (AES-7).
+    pub(super) fn fresh_vectors(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
+        if !self.case.clauses.iter().any(|clause| clause == FRESH_VECTORS) {
+            return Ok(());
+        }
+        let repeated = connection.inbox().layer().and_then(|layer| layer.repeated_vector());
+        let Some(vector) = repeated else { return Ok(()) };
+        let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
+        let expected = "a vector that was not announced on this connection before";
+        let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
+        Err(self.stumble(watch.step, &watch.what, mismatch))
+    }
+
+    /// Whether the case sends something else where a TLS handshake is due on a connection.
+    pub(super) fn spoils_tls(&self, name: &str) -> bool {
+        let base = name.split('#').next();
+        let mut spoils = false;
+        walk(self.case.steps(), &mut |step| {
+            let items = step.wire.iter().flat_map(|wire| &wire.0);
+            let player = if self.tested == Party::Client { &step.agent } else { &step.client };
+            let ours = player.as_ref().map(|player| player.value.0.as_str()) == base;
+            spoils |= ours && items.into_iter().any(|item| matches!(item.value, WireItem::Tls(_)));
+        });
+        spoils
+    }
+
+    /// Whether some bytes of the subject may be there although nothing of what they say is looked at: where the case
+    /// spoils TLS, an alert (TLS-4), and of a client the beginning of its handshake.
+    pub(super) fn may_be_left(&self, name: &str, bytes: &[u8]) -> bool {
+        let begins = self.tested == Party::Client && bytes.starts_with(&[0x16, 0x03]);
+        !bytes.is_empty() && self.spoils_tls(name) && (begins || is_tls_alert(bytes))
+    }
+
+    /// From what the harness draws at random on a connection.
+    pub(super) fn seed(&self, name: &str) -> u64 {
+        u64::from(crc32fast::hash(format!("{} {name}", self.case.name).as_bytes()))
+    }
+
+    /// The first vector that an agent played by the harness announces next.
+    pub(super) fn vector(&self) -> [u8; AES_BLOCK] {
+        let name = format!("acknowledgement {}", self.acknowledged.get());
+        let mut vector = [0; AES_BLOCK];
+        fastrand::Rng::with_seed(self.seed(&name)).fill(&mut vector);
+        vector
+    }
+
+    /// Encrypts the connection of a client behind the acknowledgement that the harness sends, as an agent that
+    /// presents a certificate. Whether TLS comes about is for the steps behind it to judge.
+    pub(super) async fn secure_as_agent(
+        &self,
+        name: &str,
+        talk: &Talk,
+        acknowledgement: &[u8],
+        certificate: &Certificate,
+    ) -> Outcome {
+        let Some(connection) = talk.connection() else { return Ok(()) };
+        let is_mode = acknowledgement
+            .first()
+            .is_some_and(|first| i32::from(*first) == i32::from(secure::number(mode(&self.values.borrow()))));
+        if connection.is_secure() || talk.phase.get() != Phase::Open || !is_mode {
+            return Ok(());
+        }
+        let header = self.framing(Party::Client, talk)?.header;
+        let (seed, padding) = (self.seed(name), self.dialect.padding());
+        let values = std::rc::Rc::clone(&self.values.borrow());
+        let layer = Layer::of_agent(&values, padding, acknowledgement, seed, header, certificate);
+        let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
+        let patience = self.background.patience;
+        if connection.secure(layer, Instant::now() + patience, patience).await.is_err() {
+            // What is said from now on nobody hears.
+            talk.phase.set(Phase::HalfClosed);
+        }
+        Ok(())
+    }
+
+    /// Whether the certificate is the one that the subject was started with (TLS-2).
+    fn presented(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
+        let Some(certificate) = connection.inbox().layer().and_then(|layer| layer.certificate()) else {
+            return Ok(());
+        };
+        let configured = self.with_agent(|agent| agent.certificate()).flatten();
+        if configured.is_none_or(|configured| configured == certificate) {
+            return Ok(());
+        }
+        let mismatch = Mismatch::words(
+            "another certificate than the configured one is presented",
+            "the certificate at {cert_pem}",
+            format!("a certificate of {}", amount(certificate.len())),
+        );
+        let mut trouble = self.stumble(watch.step, "TLS", mismatch);
+        if let Trouble::Stumble(stumble) = &mut trouble {
+            // TLS-2 says so, whatever the case is about.
+            stumble.tier = Tier::H;
+        }
+        Err(trouble)
+    }
+}
+
+/// Whether some bytes are the record of a TLS alert, or its beginning: what may come where TLS fails (TLS-4).
+fn is_tls_alert(bytes: &[u8]) -> bool {
+    let starts = bytes.iter().zip([0x15, 0x03]).all(|(byte, due)| *byte == due);
+    let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
+    starts && length.is_none_or(|length| bytes.len() <= 5 + length)
+}

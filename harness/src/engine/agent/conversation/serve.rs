@@ -1,0 +1,124 @@
+//! What the harness does itself where clients are tested: the agent's side of a conversation.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::super::secure::{self, mode};
+use super::fence::GET_ROOT_PATH;
+use super::play::{Outgoing, outgoing};
+use super::scope::Scope;
+use super::talk::{Moment, Phase, Talk};
+use super::{Conversation, Outcome, Trouble};
+use crate::hex_text::Stretch;
+use crate::subject::Certificates;
+use crate::terms::Encryption;
+use crate::vectors::transcript::data::{TlsFault, WireItem, WrongCertificate};
+use crate::vectors::transcript::{Party, Step};
+use crate::yaml::Spot;
+
+impl Conversation<'_> {
+    /// Plays a step of the agent.
+    pub(super) async fn serve(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
+        let talk = self.accepted(step, name).await?;
+        self.hold_back(step, &talk, scope).await;
+        let mut moment = Moment::at(Instant::now());
+        if let Some(wrong) = wrong_certificate(step) {
+            self.present(name, &talk, wrong).await?;
+        } else if step.has_bytes() {
+            moment = self.answer_client(step, name, &talk, scope).await?;
+        }
+        self.end_if_told(step, name, &talk).await;
+        moment.after = Instant::now();
+        self.ended_step(step, Some(&talk), moment, scope);
+        Ok(())
+    }
+
+    /// Sends the bytes of a step: an acknowledgement, behind which the connection is encrypted as the settings say, and
+    /// messages.
+    async fn answer_client(
+        &self,
+        step: &Spot<Step>,
+        name: &str,
+        talk: &Rc<Talk>,
+        scope: &Scope<'_>,
+    ) -> Result<Moment, Trouble> {
+        let opening = self.with_matching(scope, |matching| {
+            let data = step.bytes.as_ref().map(|data| matching.player.data(data)).transpose();
+            data.map_err(|error| self.unbuildable(&error)).map(Option::unwrap_or_default)
+        })?;
+        if !opening.is_empty() {
+            self.note_acknowledgement(&opening, talk);
+            self.acknowledged.set(self.acknowledged.get() + 1);
+        }
+        let framing = self.framing(Party::Agent, talk)?;
+        let mut all = self.with_matching(scope, |matching| {
+            let all = outgoing(opening.clone(), step, matching, framing, Party::Agent);
+            all.map_err(|error| self.unbuildable(&error))
+        })?;
+        self.count_answers(talk, &all.messages);
+        if opening.is_empty() || self.spoils_tls(name) {
+            return self.send_all(step, name, talk, all, framing.header).await;
+        }
+        let good = &Certificates::of_this_run().map_err(Trouble::CannotRun)?.good;
+        let mode = mode(&self.values.borrow());
+        match mode {
+            Encryption::None => self.send_all(step, name, talk, all, framing.header).await,
+            // From the acknowledgement on frames are encrypted, so messages may stand in one segment with it.
+            Encryption::Aes => {
+                self.secure_as_agent(name, talk, &opening, good).await?;
+                self.send_all(step, name, talk, all, framing.header).await
+            }
+            // TLS takes an exchange before a message can follow.
+            Encryption::Ssl => {
+                let (messages, raw) = (std::mem::take(&mut all.messages), std::mem::take(&mut all.raw));
+                let moment = self.send_all(step, name, talk, all, framing.header).await?;
+                self.secure_as_agent(name, talk, &opening, good).await?;
+                if messages.is_empty() && raw.is_empty() {
+                    return Ok(moment);
+                }
+                let rest = Outgoing { handshake: Vec::new(), messages, raw };
+                self.send_all(step, name, talk, rest, framing.header).await
+            }
+        }
+    }
+
+    /// Presents a wrong certificate where TLS is due. What the client makes of it other steps look at.
+    async fn present(&self, name: &str, talk: &Talk, wrong: WrongCertificate) -> Outcome {
+        let made = Certificates::of_this_run().map_err(Trouble::CannotRun)?;
+        let certificate = made.wrong(wrong).unwrap_or(&made.good);
+        let acknowledgement = [u8::try_from(secure::number(Encryption::Ssl)).unwrap_or(1)];
+        self.secure_as_agent(name, talk, &acknowledgement, certificate).await
+    }
+
+    /// Takes note of the requests that messages answer.
+    fn count_answers(&self, talk: &Talk, messages: &[Vec<Stretch>]) {
+        for message in messages {
+            let mut start = Vec::new();
+            if let Some(Stretch::Bytes(first)) = message.first() {
+                start.extend_from_slice(&first[..first.len().min(8)]);
+            }
+            let command = start.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(i32::from_le_bytes);
+            if command == Some(GET_ROOT_PATH) || (command.is_some() && self.dialect.any_command()) {
+                talk.unanswered.set(talk.unanswered.get().saturating_sub(1));
+            }
+        }
+    }
+}
+
+/// The wrong certificate that a step presents.
+fn wrong_certificate(step: &Step) -> Option<WrongCertificate> {
+    step.wire.iter().flat_map(|wire| &wire.0).find_map(|item| match item.value {
+        WireItem::Tls(TlsFault::Certificate(wrong)) => Some(wrong),
+        _ => None,
+    })
+}
+
+impl Talk {
+    /// Whether requests and answers can still go both ways.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase.get() == Phase::Open
+            && self.is_between_messages()
+            && self.connection().is_some_and(|connection| connection.inbox().end().is_none())
+    }
+}

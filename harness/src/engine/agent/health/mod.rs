@@ -1,0 +1,185 @@
+//! Whether a subject still serves: a good handshake, and a connection that is open since the group began.
+//!
+//! So a refusal is told apart from a crash, and a restart in silence shows. Many cases that end at once share a
+//! look: one that began after a case had ended is good for that case.
+
+mod agent;
+mod client;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use agent::AgentHealth;
+pub(super) use agent::greet;
+use client::ClientHealth;
+
+use super::conversation::Background;
+use super::settings::Asked;
+use super::subject::Subject;
+use crate::engine::Breakdown;
+use crate::subject::Ending;
+use crate::terms::TimeSpan;
+
+/// How long a process whose connections ended may take to be gone.
+const DIES_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a subject did instead of serving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ailment {
+    /// Its process ended.
+    Died(Ending),
+    /// It accepts no connection.
+    Refuses(String),
+    /// It does not acknowledge a good handshake.
+    Silent(Duration),
+    /// It ends a good handshake without an acknowledgement.
+    EndsHandshake(String),
+    /// It ended the connection that was held open.
+    DroppedHeld(String),
+    /// It answers no more on the connection that was held open.
+    HeldIsSilent(Duration),
+    /// A client: it says what is no answer, or nothing more.
+    Broke(Breakdown),
+    /// A client: it no longer does what any client does, for this reason.
+    Fails(String),
+    /// A client: it does not do it in time.
+    Hangs(String),
+    /// A client: on the connection held open it no longer does what it did before.
+    FailsHeld(String),
+}
+
+impl Ailment {
+    /// Whether it is a silence rather than an end.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Ailment::Silent(_) | Ailment::HeldIsSilent(_) | Ailment::Hangs(_))
+    }
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ailment::Died(ending) => write!(f, "the subject {ending}"),
+            Ailment::Refuses(error) => write!(f, "the subject accepts no connection ({error})"),
+            Ailment::Silent(patience) => {
+                write!(f, "the subject did not acknowledge a good handshake within {}", TimeSpan(*patience))
+            }
+            Ailment::EndsHandshake(end) => {
+                write!(f, "the subject did not acknowledge a good handshake: the connection was {end}")
+            }
+            Ailment::DroppedHeld(end) => {
+                write!(
+                    f,
+                    "the connection held open since the start was {end}, as if the subject had restarted itself"
+                )
+            }
+            Ailment::HeldIsSilent(patience) => write!(
+                f,
+                "the subject did not answer within {} on the connection held open since the start",
+                TimeSpan(*patience)
+            ),
+            Ailment::Broke(breakdown) => breakdown.fmt(f),
+            Ailment::Fails(why) | Ailment::Hangs(why) => {
+                write!(f, "the subject did not do on a connection of its own what it is told ({why})")
+            }
+            Ailment::FailsHeld(why) => {
+                write!(
+                    f,
+                    "the subject did not do on the connection held open since the start what it is told ({why})"
+                )
+            }
+        }
+    }
+}
+
+impl From<Breakdown> for Ailment {
+    fn from(breakdown: Breakdown) -> Self {
+        match breakdown {
+            Breakdown::Ended { ending, .. } => Ailment::Died(ending),
+            other => Ailment::Broke(other),
+        }
+    }
+}
+
+/// What is known of a subject's health.
+pub(super) struct Health<'a> {
+    subject: &'a Subject<'a>,
+    patient: Patient<'a>,
+    busy: Mutex<()>,
+    /// How many looks were begun.
+    begun: Cell<u64>,
+    last: RefCell<Option<(u64, Result<(), Ailment>)>>,
+}
+
+/// What is kept of a subject to look after it.
+enum Patient<'a> {
+    Agent(AgentHealth<'a>),
+    Client(Box<ClientHealth<'a>>),
+}
+
+impl<'a> Health<'a> {
+    /// Looks at a subject for the first time, and holds a connection open where it gives one.
+    ///
+    /// # Errors
+    ///
+    /// What the subject does instead of serving: it can be tested all the same.
+    pub(super) async fn first(
+        background: &'a Background<'a>,
+        subject: &'a Subject<'a>,
+        asked: &'a Asked,
+    ) -> (Self, Result<(), Ailment>) {
+        let (patient, seen) = match subject {
+            Subject::Agent(agent) => {
+                let (health, seen) = AgentHealth::first(background, agent, asked).await;
+                (Patient::Agent(health), seen)
+            }
+            Subject::Client(client) => {
+                let (health, seen) = ClientHealth::first(background, client).await;
+                (Patient::Client(Box::new(health)), seen)
+            }
+        };
+        let (busy, begun, last) = (Mutex::new(()), Cell::new(0), RefCell::new(None));
+        let health = Self { subject, patient, busy, begun, last };
+        let seen = match seen {
+            Ok(()) => Ok(()),
+            Err(ailment) => Err(health.subject.breakdown().unwrap_or(ailment)),
+        };
+        (health, seen)
+    }
+
+    /// Looks again: a look that began after this was called.
+    ///
+    /// # Errors
+    ///
+    /// What the subject does instead of serving.
+    pub(super) async fn look(&self) -> Result<(), Ailment> {
+        let before = self.begun.get();
+        let _turn = self.busy.lock().await;
+        if let Some((number, seen)) = self.last.borrow().as_ref()
+            && *number > before
+        {
+            return seen.clone();
+        }
+        let number = self.begun.get() + 1;
+        self.begun.set(number);
+        let seen = self.look_now().await;
+        *self.last.borrow_mut() = Some((number, seen.clone()));
+        seen
+    }
+
+    async fn look_now(&self) -> Result<(), Ailment> {
+        let seen = match &self.patient {
+            Patient::Agent(health) => health.look().await,
+            Patient::Client(health) => health.look().await,
+        };
+        let Err(ailment) = seen else { return Ok(()) };
+        // Connections end a little before their process is gone.
+        if ailment.is_silence() || !self.subject.is_ours() {
+            return Err(self.subject.breakdown().unwrap_or(ailment));
+        }
+        Err(timeout(DIES_WITHIN, self.subject.broken()).await.unwrap_or(ailment))
+    }
+}
