@@ -11,6 +11,7 @@
 //! | `subject_started` | before the cases of a subject |
 //! | `case_finished` | once for each case and repetition, in the order in which they end |
 //! | `notice` | something about the subject that no case is about |
+//! | `timing` | how long a subject took, where that was measured |
 //! | `subject_finished` | after the cases of a subject |
 //! | `run_finished` | last; missing when the run was killed |
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::clauses::Tier;
 use crate::subject::Role;
 use crate::subject::manifest::{Claims, Readings};
+use crate::timing::Timing;
 use crate::verdict::{Outcome, Problem};
 
 /// The version of the event stream's form.
@@ -44,6 +46,8 @@ pub enum Event {
     CaseFinished(Box<CaseResult>),
     /// Something about the subject that no case is about.
     Notice(Notice),
+    /// How long the subject took.
+    Timing(Timing),
     /// The cases of a subject are done.
     SubjectFinished(SubjectFinished),
     /// The run is over.

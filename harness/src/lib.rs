@@ -24,6 +24,7 @@ pub mod matching;
 pub mod select;
 pub mod subject;
 pub mod terms;
+pub mod timing;
 pub mod vectors;
 pub mod verdict;
 pub mod yaml;

@@ -10,10 +10,11 @@
 //!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
 //!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "launch": "codec.py", "supports": {…},
 //!                "dialect": {"server_version": ["int32"], …}, "cases": 312, "tally": {…},
-//!                "notices": […], "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
+//!                "notices": […], "timing": {"handshakes": […], "timeouts": […]}, "results": [{"index": 0, "repetition": 1, "case": "…", …}]}]}
 //! ```
 //!
-//! The results and notices have the form of the events `case_finished` and `notice`. `complete` is `false` when
+//! Results, notices and timing have the form of the events `case_finished`, `notice` and `timing`; `timing` is `null`
+//! where nothing was measured. `complete` is `false` when
 //! results are missing: the run was killed, interrupted, or ended by `--fail-fast`. Of a run that was killed,
 //! `exit_code`, `not_run` and `millis` are `null`. `format` grows when a member changes its meaning or goes;
 //! members may be added within a format.
@@ -24,6 +25,7 @@ use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{CaseResult, Notice, Tally};
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
+use iaspec_harness::timing::Timing;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -90,6 +92,7 @@ struct Subject<'a> {
     cases: usize,
     tally: Tally,
     notices: &'a [Notice],
+    timing: Option<&'a Timing>,
     results: &'a [CaseResult],
 }
 
@@ -147,6 +150,7 @@ fn subject(record: &SubjectRecord) -> Subject<'_> {
         cases: record.started.cases,
         tally: record.tally,
         notices: &record.notices,
+        timing: record.timing.as_ref(),
         results: &record.results,
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     table(out, &shown)?;
     details(out, &shown, &record.clause_texts())?;
     notices(out, record)?;
+    timing(out, record)?;
     skips(out, record)?;
     failed_clauses(out, record)
 }
@@ -167,6 +168,21 @@ fn notices(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     for notice in notices {
         let word = if notice.warning { "warning" } else { "note" };
         writeln!(out, "- {word}: {}: {}", code(&notice.subject), escaped(&clipped(&notice.message)))?;
+    }
+    Ok(())
+}
+
+/// What was measured, a line each.
+fn timing(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let measured: Vec<_> = record.subjects.iter().filter_map(|subject| subject.timing.as_ref()).collect();
+    if measured.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### Timing\n")?;
+    for timing in measured {
+        for line in timing.lines() {
+            writeln!(out, "- {}: {}", code(&timing.subject), escaped(&line))?;
+        }
     }
     Ok(())
 }

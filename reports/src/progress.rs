@@ -82,7 +82,7 @@ impl Reporter for Progress {
                     bar.finish_and_clear();
                 }
             }
-            Event::Notice(_) => {}
+            Event::Notice(_) | Event::Timing(_) => {}
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use iaspec_harness::event::{CaseResult, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally};
+use iaspec_harness::timing::Timing;
 use iaspec_harness::verdict::Outcome;
 
 use crate::failure::Clauses;
@@ -20,6 +21,8 @@ pub(crate) struct SubjectRecord {
     /// In the order of the corpus, repetitions one after the other.
     pub(crate) results: Vec<CaseResult>,
     pub(crate) notices: Vec<Notice>,
+    /// What was measured, if anything was.
+    pub(crate) timing: Option<Timing>,
     pub(crate) tally: Tally,
 }
 
@@ -167,6 +170,7 @@ impl<W: Write> Document<W> {
                 started: started.clone(),
                 results: Vec::new(),
                 notices: Vec::new(),
+                timing: None,
                 tally: Tally::default(),
             }),
             Event::CaseFinished(result) => {
@@ -178,6 +182,11 @@ impl<W: Write> Document<W> {
             Event::Notice(notice) => {
                 if let Some(subject) = record.subjects.last_mut() {
                     subject.notices.push(notice.clone());
+                }
+            }
+            Event::Timing(timing) => {
+                if let Some(subject) = record.subjects.last_mut() {
+                    subject.timing = Some(timing.clone());
                 }
             }
             Event::RunFinished(finished) => record.finished = Some(finished.clone()),

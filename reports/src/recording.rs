@@ -125,6 +125,9 @@ impl<R: BufRead> Recording<R> {
             (Stage::Subject(subject), Event::Notice(notice)) if *subject == notice.subject => {
                 self.stage.clone()
             }
+            (Stage::Subject(subject), Event::Timing(timing)) if *subject == timing.subject => {
+                self.stage.clone()
+            }
             (Stage::BetweenSubjects, Event::RunFinished(_)) => Stage::Finished,
             (_, event) => {
                 let name = name(event);
@@ -162,6 +165,7 @@ fn name(event: &Event) -> &'static str {
         Event::SubjectStarted(_) => "subject_started",
         Event::CaseFinished(_) => "case_finished",
         Event::Notice(_) => "notice",
+        Event::Timing(_) => "timing",
         Event::SubjectFinished(_) => "subject_finished",
         Event::RunFinished(_) => "run_finished",
     }

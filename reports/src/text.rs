@@ -24,6 +24,8 @@ pub struct Text<W> {
     pending: Vec<CaseResult>,
     skips: BTreeMap<String, usize>,
     notices: Vec<Notice>,
+    /// What was measured of the subject, in words.
+    timing: Vec<String>,
     shown: usize,
     results: usize,
     tally: Tally,
@@ -44,6 +46,7 @@ impl<W: Write> Text<W> {
             pending: Vec::new(),
             skips: BTreeMap::new(),
             notices: Vec::new(),
+            timing: Vec::new(),
             shown: 0,
             results: 0,
             tally: Tally::default(),
@@ -114,6 +117,9 @@ impl<W: Write> Text<W> {
             let (word, style) =
                 if notice.warning { ("warning", style(Outcome::Warning)) } else { ("note", Style::new()) };
             writeln!(self.out, "{style}{word}{style:#}: {}: {}", notice.subject, notice.message)?;
+        }
+        for line in std::mem::take(&mut self.timing) {
+            writeln!(self.out, "timing: {line}")?;
         }
         for (reason, count) in std::mem::take(&mut self.skips) {
             writeln!(self.out, "skipped {count}: {reason}")?;
@@ -188,6 +194,10 @@ impl<W: Write> Reporter for Text<W> {
             }
             Event::Notice(notice) => {
                 self.notices.push(notice.clone());
+                Ok(())
+            }
+            Event::Timing(timing) => {
+                self.timing = timing.lines();
                 Ok(())
             }
             Event::SubjectFinished(_) => self.subject_finished(),

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::event::{CaseResult, Event, Notice, Tally};
 use crate::subject::{Manifest, Role};
+use crate::timing::Timing;
 use crate::vectors::Corpus;
 use crate::verdict::Outcome;
 
@@ -150,6 +151,12 @@ impl Results<'_> {
         let failed = self.tally.errors > 0 || self.tally.failures(self.options.strict) > 0;
         self.stop |= self.options.fail_fast && failed;
         (self.emit)(Event::CaseFinished(Box::new(result)));
+    }
+
+    fn timing(&mut self, timing: Timing) {
+        if !timing.is_empty() {
+            (self.emit)(Event::Timing(timing));
+        }
     }
 
     fn notice(&mut self, manifest: &Manifest, warning: bool, message: impl Into<String>) {

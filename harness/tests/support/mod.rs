@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "in a test, a panic is the verdict")]
 
 pub(crate) mod agents;
+pub(crate) mod clients;
 
 use std::sync::LazyLock;
 

@@ -83,7 +83,7 @@ fn told(conversations: Option<&str>) -> (String, Vec<CaseResult>) {
     let folder = TempDir::new().expect("a folder");
     let report = folder.path().join("run.ndjson");
     let mut command = iaspec();
-    command.args(["run", "--filter", "handshake/acknowledgement/v2-only", "--report"]);
+    command.args(["run", "--role", "agent", "--filter", "handshake/acknowledgement/v2-only", "--report"]);
     command.arg(format!("ndjson={}", report.display()));
     let ran = Ran::from(
         command.envs(conversations.map(|which| ("IASPEC_CONVERSATIONS", which))).output().expect("iaspec"),

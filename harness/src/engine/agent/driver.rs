@@ -108,7 +108,10 @@ impl Driver {
         let mut open = lock(&self.open);
         open.last_id += 1;
         let id = open.last_id;
-        if has_id {
+        if self.broken.borrow().is_some() {
+            // Nobody answers any more, which who waits learns at once.
+            drop(waiting);
+        } else if has_id {
             open.by_id.insert(id, waiting);
         } else {
             open.without_id.push_back(waiting);
@@ -136,7 +139,7 @@ impl Driver {
     }
 
     /// Ends the protocol. Gives the input back, still open, unless the client reads no more; its output goes on being
-    /// read and dropped.
+    /// read, unless it is nonsense.
     pub(super) async fn close(self) -> Option<ChildStdin> {
         let Self { lines, mut writer, reader, .. } = self;
         drop(lines);
@@ -168,30 +171,28 @@ async fn write(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<Vec<u8>
 
 /// Reads answers until the output ends or says what is no answer.
 async fn read(mut stdout: ChildStdout, open: Arc<Mutex<Open>>, breaks: watch::Sender<Option<Breakdown>>) {
-    let mut incoming = Vec::new();
+    let (mut incoming, mut scanned) = (Vec::new(), 0);
     let breakdown = loop {
         incoming.reserve(READ_SIZE);
         match stdout.read_buf(&mut incoming).await {
             Ok(count) if count > 0 => {}
             _ => break Breakdown::ClosedOutput,
         }
-        if let Err(breakdown) = take_lines(&mut incoming, &open) {
+        if let Err(breakdown) = take_lines(&mut incoming, &mut scanned, &open) {
             break breakdown;
         }
     };
-    // Who waits learns that nothing comes any more.
-    *lock(&open) = Open::default();
     breaks.send_replace(Some(breakdown));
-    // A full pipe shall hold nobody up.
-    let mut rest = vec![0; READ_SIZE];
-    while matches!(stdout.read(&mut rest).await, Ok(count) if count > 0) {}
+    // Who waits learns that nothing comes any more. What does come is not read: whoever talks nonsense waits.
+    *lock(&open) = Open::default();
 }
 
-/// Hands out the answers of all complete lines.
-fn take_lines(incoming: &mut Vec<u8>, open: &Mutex<Open>) -> Result<(), Breakdown> {
+/// Hands out the answers of all complete lines. The first bytes of what is left were looked through for the end of a line.
+fn take_lines(incoming: &mut Vec<u8>, scanned: &mut usize, open: &Mutex<Open>) -> Result<(), Breakdown> {
     let mut taken = 0;
-    while let Some(length) = memchr::memchr(b'\n', &incoming[taken..]) {
-        let line = &incoming[taken..taken + length];
+    while let Some(found) = memchr::memchr(b'\n', &incoming[*scanned..]) {
+        let end = *scanned + found;
+        let line = &incoming[taken..end];
         let (id, reply) = reply::reply(line)?;
         let answer = answer(&reply, line)?;
         let waiting = match id {
@@ -199,9 +200,11 @@ fn take_lines(incoming: &mut Vec<u8>, open: &Mutex<Open>) -> Result<(), Breakdow
             None => lock(open).without_id.pop_front().ok_or_else(|| Breakdown::UnknownId("null".to_owned())),
         }?;
         waiting.send_replace(Some(Arc::new(Answered { answer, when: Instant::now() })));
-        taken += length + 1;
+        taken = end + 1;
+        *scanned = taken;
     }
     incoming.drain(..taken);
+    *scanned = incoming.len();
     if incoming.len() > LONGEST_LINE {
         let start = String::from_utf8_lossy(&incoming[..256]).into_owned();
         return Err(Breakdown::LineTooLong { start });
@@ -251,30 +254,32 @@ mod tests {
     #[test]
     fn answers_go_to_who_waits_for_them() {
         let (open, receivers) = open_with(&[3, 4], 1);
+        let mut scanned = 0;
         let mut incoming = br#"{"id":4,"ok":{"conn":1}}
 {"id":null,"error":{"kind":"usage","message":"no"}}
 {"id":3,"#
             .to_vec();
-        take_lines(&mut incoming, &open).unwrap();
+        take_lines(&mut incoming, &mut scanned, &open).unwrap();
         assert_eq!(incoming, br#"{"id":3,"#);
         assert_eq!(seen(&receivers[0]), None);
         assert_eq!(seen(&receivers[1]), Some(Answer::Ok(Map::from_iter([("conn".to_owned(), 1.into())]))));
         let error = Answer::Error { kind: "usage".to_owned(), message: "no".to_owned() };
         assert_eq!(seen(&receivers[2]), Some(error));
         incoming.extend_from_slice(b"\"ok\":{}}\n");
-        take_lines(&mut incoming, &open).unwrap();
+        take_lines(&mut incoming, &mut scanned, &open).unwrap();
         assert_eq!((seen(&receivers[0]), incoming.len()), (Some(Answer::Ok(Map::new())), 0));
     }
 
     #[test]
     fn what_is_no_answer_breaks_the_protocol() {
         let (open, _receivers) = open_with(&[3], 0);
-        let broken = |line: &str| take_lines(&mut format!("{line}\n").into_bytes(), &open).unwrap_err();
+        let broken =
+            |line: &str| take_lines(&mut format!("{line}\n").into_bytes(), &mut 0, &open).unwrap_err();
         assert_eq!(broken(r#"{"id":9,"ok":{}}"#), Breakdown::UnknownId("9".to_owned()));
         assert_eq!(broken(r#"{"id":null,"ok":{}}"#), Breakdown::UnknownId("null".to_owned()));
         assert!(matches!(broken("hello"), Breakdown::NotJson(_)));
         assert!(broken(r#"{"id":3,"ok":7}"#).to_string().contains("its `ok` is no object"));
         let mut endless = vec![b' '; LONGEST_LINE + 1];
-        assert!(matches!(take_lines(&mut endless, &open), Err(Breakdown::LineTooLong { .. })));
+        assert!(matches!(take_lines(&mut endless, &mut 0, &open), Err(Breakdown::LineTooLong { .. })));
     }
 }

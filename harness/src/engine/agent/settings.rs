@@ -83,6 +83,11 @@ impl Asked {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
+    /// Whether nothing is asked for but a mode of encryption.
+    pub(super) fn is_usual(&self) -> bool {
+        self.0.keys().all(|name| *name == "encryption")
+    }
+
     /// How many handshakes may be under way at once.
     pub(super) fn max_concurrent_handshakes(&self) -> u32 {
         let asked = self.get("max_concurrent_handshakes").and_then(|text| text.parse().ok());

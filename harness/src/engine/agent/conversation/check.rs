@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::connection::{Connection, End, Inbox};
 use super::scope::Scope;
 use super::talk::{Moment, Talk};
-use super::{Conversation, Greeting, Mismatch, Outcome, Trouble, bind_all, happening, rounded};
+use super::{Conversation, Fired, Greeting, Mismatch, Outcome, Trouble, bind_all, happening, rounded};
 use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::matching::{Cut, good_length};
@@ -390,6 +390,14 @@ impl Conversation<'_> {
         Ok(())
     }
 
+    /// Takes note of the time after which a handshake was cut off.
+    fn note_timeout(&self, took: Duration) {
+        let values = self.values.borrow();
+        let set = values.get("handshake_timeout_ms").and_then(|text| text.parse().ok());
+        let Some(set) = set.map(Duration::from_millis) else { return };
+        self.timeouts.borrow_mut().push(Fired { name: "handshake".to_owned(), set, took });
+    }
+
     /// Waits for the end of the connection.
     async fn end(
         &self,
@@ -429,7 +437,11 @@ impl Conversation<'_> {
                     let mismatch = Mismatch::words("the connection ended in another way", kind(how), actual);
                     return Err(self.stumble(step, &watch.what, mismatch));
                 }
-                return self.in_time(&watch, when, when).map(|()| Moment::at(when));
+                self.in_time(&watch, when, when)?;
+                if watch.not_before.is_some() {
+                    self.note_timeout(when.saturating_duration_since(reference.before));
+                }
+                return Ok(Moment::at(when));
             }
             Some(Err(actual)) => {
                 let mismatch =

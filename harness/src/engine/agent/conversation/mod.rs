@@ -126,8 +126,21 @@ pub(super) struct Course {
     pub(super) greeting: Option<Greeting>,
     /// What happened on its connections.
     pub(super) exchanges: Vec<Exchange>,
+    /// Timeouts that fired while they were watched.
+    pub(super) timeouts: Vec<Fired>,
     /// How the subject was told to read the knobs of the protocol, where there was a choice.
     pub(super) dialect: Option<Dialect>,
+}
+
+/// A timeout that fired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fired {
+    /// Which one.
+    pub(super) name: String,
+    /// What it was set to.
+    pub(super) set: Duration,
+    /// After what it fired.
+    pub(super) took: Duration,
 }
 
 /// A handshake that a subject acknowledges.
@@ -164,6 +177,7 @@ pub(super) async fn run<'a>(
         saw_end: conversation.saw_end.get(),
         greeting: conversation.greeting.take(),
         exchanges: conversation.exchanges(),
+        timeouts: conversation.timeouts.take(),
         dialect: None,
     };
     match conversation.counterpart {
@@ -196,6 +210,7 @@ pub(super) struct Conversation<'a> {
     /// How many acknowledgements the harness has sent.
     acknowledged: Cell<u32>,
     greeting: RefCell<Option<Greeting>>,
+    timeouts: RefCell<Vec<Fired>>,
     trace: Trace,
 }
 
@@ -233,6 +248,7 @@ impl<'a> Conversation<'a> {
             saw_end: Cell::new(false),
             acknowledged: Cell::new(0),
             greeting: RefCell::new(None),
+            timeouts: RefCell::default(),
             trace: Trace::new(background.conversations),
         };
         conversation.memory_at_start.set(conversation.peak_memory());

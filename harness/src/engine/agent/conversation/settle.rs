@@ -22,7 +22,7 @@ use crate::vectors::transcript::data::Frame;
 
 impl Conversation<'_> {
     /// Brings a case to its end.
-    pub(super) async fn settle(&self) -> Outcome {
+    pub(in super::super) async fn settle(&self) -> Outcome {
         let mut open = Vec::new();
         for (name, talk) in self.all_talks() {
             let told = self.told.borrow().get(&name).cloned();
@@ -48,6 +48,11 @@ impl Conversation<'_> {
             self.answer_at_end(&task).await?;
         }
         Ok(())
+    }
+
+    /// How long the first thing took that the client was told.
+    pub(in super::super) fn first_task_took(&self) -> Option<std::time::Duration> {
+        self.tasks.borrow().first()?.took()
     }
 
     /// Has the client ask once more, and answers: what it did not have answered before is answered first.

@@ -15,7 +15,7 @@ use super::super::secure::mode;
 use super::super::settings::HOST;
 use super::scope::Scope;
 use super::talk::Talk;
-use super::{Conversation, Counterpart, Mismatch, Outcome, Trouble, bind_all, rounded};
+use super::{Conversation, Counterpart, Fired, Mismatch, Outcome, Trouble, bind_all, rounded};
 use crate::engine::Breakdown;
 use crate::event::Happening;
 use crate::hex_text;
@@ -60,6 +60,11 @@ impl Task {
     /// The answer, if it is there.
     pub(super) fn answered(&self) -> Option<Arc<Answered>> {
         self.ticket.answered()
+    }
+
+    /// How long the answer took, if it is there.
+    pub(super) fn took(&self) -> Option<Duration> {
+        Some(self.answered()?.when.saturating_duration_since(self.ticket.asked))
     }
 
     /// The answer, if it comes in time.
@@ -359,6 +364,7 @@ impl Conversation<'_> {
                     let mismatch = Mismatch::words("the client did not connect", expected, actual);
                     return Err(self.stumble(step, "connect", mismatch));
                 }
+                None if self.breakdown().is_some() => return Err(self.broke_down(step, &told.connect)),
                 None => Err(std::io::ErrorKind::TimedOut.into()),
             },
         };
@@ -431,7 +437,12 @@ impl Conversation<'_> {
         answered: &Answered,
     ) -> Outcome {
         let took = answered.when.saturating_duration_since(task.ticket.asked);
-        if kinds.0 != [ErrorKind::Timeout] || took >= task.timeout.mul_f64(0.7) {
+        if kinds.0 != [ErrorKind::Timeout] {
+            return Ok(());
+        }
+        if took >= task.timeout.mul_f64(0.7) {
+            let name = task.op.to_owned();
+            self.timeouts.borrow_mut().push(Fired { name, set: task.timeout, took });
             return Ok(());
         }
         let expected = format!("not before {}", TimeSpan(rounded(task.timeout.mul_f64(0.7))));

@@ -4,6 +4,7 @@ mod telling;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
@@ -21,6 +22,7 @@ use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Role};
 use crate::terms::Encryption;
+use crate::timing::HandshakeTimes;
 use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::{Corpus, TranscriptCase};
 use crate::verdict::Outcome;
@@ -78,15 +80,22 @@ pub(in crate::engine) async fn run(
         in_flight: Semaphore::new(jobs),
         connections: Semaphore::new(MOST_CONNECTIONS as usize),
         notices: RefCell::default(),
+        idle: RefCell::default(),
+        handshakes: RefCell::default(),
+        timeouts: RefCell::default(),
         results: RefCell::new(results),
     };
-    let all = run.all(work);
+    let all = async {
+        run.all(work).await;
+        run.measure_handshakes().await;
+    };
     tokio::select! {
         () = all => {}
         // What is dropped here is killed.
         () = interrupt.wait() => return,
     }
     run.tell_notices();
+    run.tell_timing();
 }
 
 fn background<'a>(corpus: &'a Corpus, manifest: &'a Manifest, options: &RunOptions) -> Background<'a> {
@@ -210,6 +219,12 @@ struct Run<'a, 'r, 'b> {
     connections: Semaphore,
     /// What is to be told of the subject, and how often it happened.
     notices: RefCell<Vec<(String, u32)>>,
+    /// Subjects in good health that are kept to be measured when the cases are over.
+    idle: RefCell<Vec<(Asked, Subject<'a>)>>,
+    /// What was measured of handshakes.
+    handshakes: RefCell<Vec<HandshakeTimes>>,
+    /// The timeouts that fired, by kind and setting.
+    timeouts: RefCell<BTreeMap<(String, Duration), Vec<Duration>>>,
     results: RefCell<&'r mut Results<'b>>,
 }
 
@@ -265,7 +280,11 @@ impl Run<'_, '_, '_> {
                     self.notice(format!("after the last case, {ailment}"));
                 }
                 drop(health);
-                self.stop(subject).await;
+                if first.is_ok() && asked.is_usual() {
+                    self.idle.borrow_mut().push((asked.clone(), subject));
+                } else {
+                    self.stop(subject).await;
+                }
                 continue;
             }
             let Leg::Broken(ailment, suspects) = leg else { continue };
@@ -513,6 +532,21 @@ impl Run<'_, '_, '_> {
             }
         }
         blame
+    }
+
+    /// Measures how long handshakes take, of subjects that have nothing else to do any more, and stops them.
+    async fn measure_handshakes(&self) {
+        let idle = self.idle.take();
+        for (asked, subject) in idle {
+            if !self.is_stopped() {
+                let (health, first) = Health::first(&self.background, &subject, &asked).await;
+                if first.is_ok() {
+                    let times = health.handshakes(&asked).await;
+                    self.handshakes.borrow_mut().extend(times);
+                }
+            }
+            self.stop(subject).await;
+        }
     }
 
     async fn stop(&self, subject: Subject<'_>) {

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::{Alone, Report, Run, Turn};
 use crate::engine::Conversations;
-use crate::engine::agent::conversation::Trouble;
+use crate::engine::agent::conversation::{Fired, Trouble};
 use crate::event::CaseResult;
+use crate::timing::{TimeoutTimes, Timing};
 use crate::verdict::Outcome;
 
 impl Run<'_, '_, '_> {
@@ -18,6 +19,9 @@ impl Run<'_, '_, '_> {
     }
 
     pub(super) fn conclude(&self, turn: Turn, mut report: Report) {
+        for Fired { name, set, took } in std::mem::take(&mut report.course.timeouts) {
+            self.timeouts.borrow_mut().entry((name, set)).or_default().push(took);
+        }
         let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
         let attempts = (report.attempts > 1).then(|| tried(report.attempts));
         let dialect = report.course.dialect.map(|dialect| format!("in the dialect {dialect}"));
@@ -86,6 +90,19 @@ impl Run<'_, '_, '_> {
             Some((_, times)) => *times += 1,
             None => notices.push((message, 1)),
         }
+    }
+
+    /// Tells what was measured.
+    pub(super) fn tell_timing(&self) {
+        let fired = self.timeouts.take();
+        let timeouts =
+            fired.into_iter().filter_map(|((name, set), times)| TimeoutTimes::of(&name, set, times));
+        let timing = Timing {
+            subject: self.background.manifest.name.clone(),
+            handshakes: self.handshakes.take(),
+            timeouts: timeouts.collect(),
+        };
+        self.results.borrow_mut().timing(timing);
     }
 
     pub(super) fn tell_notices(&self) {

@@ -68,6 +68,22 @@ impl<'a> AgentHealth<'a> {
         }
     }
 
+    /// Shakes hands so many times, one after the other, and tells how long each took: up to the end of the
+    /// acknowledgement, and of TLS behind it.
+    pub(super) async fn handshakes(&self, count: usize) -> Vec<Duration> {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let began = Instant::now();
+            let Ok(connection) = self.handshake().await else { break };
+            if !self.encrypted(&connection).await {
+                break;
+            }
+            times.push(began.elapsed());
+            connection.close().await;
+        }
+        times
+    }
+
     async fn handshake(&self) -> Result<Connection, Ailment> {
         greet(self.agent, &self.greeting, self.background.patience).await
     }

@@ -1,11 +1,14 @@
 //! The health of a client: a short conversation of the harness's own, of which one stays open.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::Ailment;
 use crate::engine::agent::client::Client;
 use crate::engine::agent::conversation::scope::Scope;
 use crate::engine::agent::conversation::{self, Background, Conversation, Counterpart, Trouble};
+use crate::engine::agent::settings::Asked;
+use crate::terms::Encryption;
 use crate::vectors::{Corpus, CorpusFiles, TranscriptCase};
 
 /// The conversations, in the form of vectors. The first steps open a connection, the rest asks on it.
@@ -49,6 +52,31 @@ impl<'a> ClientHealth<'a> {
             Ailment::Fails(why) => Ailment::FailsHeld(why),
             other => other,
         })
+    }
+
+    /// Has it connect so many times in each of its modes, one time after the other, and tells how long each took from the
+    /// line that says so to its answer.
+    pub(super) async fn handshakes(&self, count: usize) -> Vec<(Encryption, Vec<Duration>)> {
+        let mut found = Vec::new();
+        for mode in [Encryption::None, Encryption::Ssl, Encryption::Aes] {
+            if !self.client.manifest().supports.encryption.contains(&mode) {
+                continue;
+            }
+            let asked = Asked::by(None, mode);
+            let mut times = Vec::new();
+            for _ in 0..count {
+                let (background, counterpart) = (self.background, Counterpart::Client(self.client));
+                let conversation =
+                    Conversation::new(background, self.case, &asked, background.dialect(), counterpart);
+                let opened = conversation.steps(&self.case.steps()[..OPENING], &Scope::default()).await;
+                if opened.is_err() || conversation.settle().await.is_err() {
+                    break;
+                }
+                times.extend(conversation.first_task_took());
+            }
+            found.push((mode, times));
+        }
+        found
     }
 
     async fn talk(&self) -> Result<(), Ailment> {

@@ -22,10 +22,14 @@ use super::settings::Asked;
 use super::subject::Subject;
 use crate::engine::Breakdown;
 use crate::subject::Ending;
-use crate::terms::TimeSpan;
+use crate::terms::{TimeSpan, word};
+use crate::timing::HandshakeTimes;
 
 /// How long a process whose connections ended may take to be gone.
 const DIES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many handshakes are measured in each mode.
+const HANDSHAKES: usize = 50;
 
 /// What a subject did instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +172,21 @@ impl<'a> Health<'a> {
         let seen = self.look_now().await;
         *self.last.borrow_mut() = Some((number, seen.clone()));
         seen
+    }
+
+    /// How long handshakes take now, by mode of encryption.
+    pub(super) async fn handshakes(&self, asked: &Asked) -> Vec<HandshakeTimes> {
+        let times = match &self.patient {
+            Patient::Agent(health) => {
+                let mode = asked.get("encryption").unwrap_or("none").to_owned();
+                vec![(mode, health.handshakes(HANDSHAKES).await)]
+            }
+            Patient::Client(health) => {
+                let times = health.handshakes(HANDSHAKES).await;
+                times.into_iter().map(|(mode, times)| (word(&mode), times)).collect()
+            }
+        };
+        times.into_iter().filter_map(|(mode, times)| HandshakeTimes::of(&mode, times)).collect()
     }
 
     async fn look_now(&self) -> Result<(), Ailment> {
