@@ -30,7 +30,6 @@ LINGER_SECONDS = 1.0
 
 ENCRYPTION_SSL = 1
 ENCRYPTION_AES = 2
-VECTOR_SIZE = 16
 
 Result = TypeVar("Result")
 
@@ -49,7 +48,7 @@ class Terms:
 
     host: str
     port: int
-    # The second number of the handshake: in v1 the session, in v2 the highest version.
+    # The numbers of the handshake: in v1 the version and the session, in v2 a range of versions.
     lowest: int
     highest: int
     is_v1: bool
@@ -57,6 +56,7 @@ class Terms:
     require: Optional[str]
     tls: Callable[[], ssl.SSLContext]
     tls_name: str
+    # How many numbers the server version has.
     version_numbers: int
     any_response: bool
     timeout: float
@@ -392,8 +392,10 @@ class Tls:
 
     def sealed(self, data: bytes) -> bytes:
         """Bytes to be sent for some in the clear, behind those that are to be sent anyway."""
-        if data:
+        try:
             self._session.write(data)
+        except ssl.SSLError as error:
+            raise Failed("tls", str(error)) from None
         return self._out.read()
 
     def closing(self) -> bytes:
