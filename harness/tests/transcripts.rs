@@ -245,6 +245,55 @@ fn later_versions_are_framed_like_the_newest_known() {
     assert_eq!(of(Party::Agent, 3000), "frame_agent");
 }
 
+#[rstest]
+#[case::a_version_that_is_agreed_on(
+    "{min: 1000, max: 3000}",
+    "b80b0000",
+    3000,
+    "is: {speaks: 3000}",
+    "",
+    Some(3000)
+)]
+#[case::a_version_that_is_refused("{min: 1000, max: 3000}", "b80b0000", 3000, "fails: protocol", "", None)]
+#[case::a_session_like_a_version(
+    "{session: 3000}",
+    "b80b0000",
+    3000,
+    "is: {session: 3000}",
+    "{client: a, does: {get_root_path: {agent_type: otter}}, frames: [\"01000000 00 03000000 01\"]}",
+    None
+)]
+fn a_version_is_needed_where_it_is_spoken(
+    #[case] connect: &str,
+    #[case] second: &str,
+    #[case] value: i32,
+    #[case] result: &str,
+    #[case] more: &str,
+    #[case] lacking: Option<i32>,
+) {
+    let more = if more.is_empty() { String::new() } else { format!("      - {more}\n") };
+    let text = format!(
+        "format: 1
+transcripts:
+  - id: a
+    title: an acknowledgement
+    clauses: [NEG-6]
+    needs: {{versions: [1000]}}
+    steps:
+      - {{client: a, does: {{connect: {connect}}}, as: hello,
+         bytes: \"4ed2eb6c f74a134a b9af81d3 dfc644be e8030000 {second}\"}}
+      - {{agent: a, bytes: [{{ack: {{value: {value}}}}}]}}
+      - {{result: hello, {result}}}
+{more}"
+    );
+    let (_, findings) = check(&files_with("t/t.yaml", &text));
+    let found: Vec<&str> = findings.iter().map(|finding| finding.message()).collect();
+    let wanted = lacking.map(|version| {
+        format!("version {version} is spoken here, so the case needs `versions: [{version}]`")
+    });
+    assert_eq!(found, wanted.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 /// Every form that the format has, in one case.
 const EVERYTHING: &str = include_str!("transcripts/everything.yaml");
 

@@ -97,7 +97,7 @@ impl Conversation<'_> {
         for (place, frame) in frames.enumerate() {
             watch.what = format!("message {}", place + 1);
             moment = self.message(&watch, frame, &connection, &talk, scope).await?;
-            self.fresh_vectors(&watch, &connection)?;
+            self.fresh_vectors(&watch)?;
         }
         if matches!(step.does.as_ref().map(|op| &op.value), Some(Op::GetRootPath(_))) && step.frames.is_some()
         {

@@ -1,5 +1,7 @@
 //! From acknowledgements on: connections of a conversation that are encrypted.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
@@ -52,17 +54,23 @@ impl Conversation<'_> {
         }
     }
 
-    /// Whether no vector was announced twice on a connection, where the case is about that (AES-7).
-    pub(super) fn fresh_vectors(&self, watch: &Watch<'_>, connection: &Connection) -> Outcome {
+    /// Whether no vector was announced twice on the connections of the case, where it is about that (AES-7).
+    pub(super) fn fresh_vectors(&self, watch: &Watch<'_>) -> Outcome {
         if !self.case.clauses.iter().any(|clause| clause == FRESH_VECTORS) {
             return Ok(());
         }
-        let repeated = connection.inbox().layer().and_then(|layer| layer.repeated_vector());
-        let Some(vector) = repeated else { return Ok(()) };
-        let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
-        let expected = "a vector that was not announced on this connection before";
-        let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
-        Err(self.stumble(watch.step, &watch.what, mismatch))
+        let mut seen = HashSet::new();
+        for (_, talk) in self.all_talks() {
+            let Some(connection) = talk.connection() else { continue };
+            let announced = connection.inbox().layer().map(|layer| layer.announced_vectors().to_vec());
+            let repeated = announced.into_iter().flatten().find(|vector| !seen.insert(*vector));
+            let Some(vector) = repeated else { continue };
+            let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
+            let expected = "a vector that was not announced before";
+            let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
+            return Err(self.stumble(watch.step, &watch.what, mismatch));
+        }
+        Ok(())
     }
 
     /// Whether the case sends something else where a TLS handshake is due on a connection.

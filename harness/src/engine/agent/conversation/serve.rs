@@ -5,12 +5,10 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::super::secure::{self, mode};
-use super::fence::GET_ROOT_PATH;
 use super::play::{Outgoing, outgoing};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
 use super::{Conversation, Outcome, Trouble};
-use crate::hex_text::Stretch;
 use crate::subject::Certificates;
 use crate::terms::Encryption;
 use crate::vectors::transcript::data::{TlsFault, WireItem, WrongCertificate};
@@ -56,7 +54,6 @@ impl Conversation<'_> {
             let all = outgoing(opening.clone(), step, matching, framing, Party::Agent);
             all.map_err(|error| self.unbuildable(&error))
         })?;
-        self.count_answers(talk, &all.messages);
         if opening.is_empty() || self.spoils_tls(name) {
             return self.send_all(step, name, talk, all, framing.header).await;
         }
@@ -89,20 +86,6 @@ impl Conversation<'_> {
         let certificate = made.wrong(wrong).unwrap_or(&made.good);
         let acknowledgement = [u8::try_from(secure::number(Encryption::Ssl)).unwrap_or(1)];
         self.secure_as_agent(name, talk, &acknowledgement, certificate).await
-    }
-
-    /// Takes note of the requests that messages answer.
-    fn count_answers(&self, talk: &Talk, messages: &[Vec<Stretch>]) {
-        for message in messages {
-            let mut start = Vec::new();
-            if let Some(Stretch::Bytes(first)) = message.first() {
-                start.extend_from_slice(&first[..first.len().min(8)]);
-            }
-            let command = start.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(i32::from_le_bytes);
-            if command == Some(GET_ROOT_PATH) || (command.is_some() && self.dialect.any_command()) {
-                talk.unanswered.set(talk.unanswered.get().saturating_sub(1));
-            }
-        }
     }
 }
 

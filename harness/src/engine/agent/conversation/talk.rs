@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
+use super::fence::GET_ROOT_PATH;
 use crate::hex_text::{Stretch, each_piece};
 
 /// The bytes of a handshake (HS-1): protocol ID, two numbers.
@@ -60,6 +61,8 @@ pub(super) struct Talk {
     pub(super) speaks_oldest: Cell<bool>,
     /// How many requests of the client the harness has not answered.
     pub(super) unanswered: Cell<usize>,
+    /// Whether a message answers a request whatever its command is.
+    pub(super) any_answers: Cell<bool>,
     sent: RefCell<SentSoFar>,
 }
 
@@ -69,10 +72,51 @@ struct SentSoFar {
     handshake: Vec<u8>,
     /// The beginning of a message whose header is not complete.
     header: Vec<u8>,
+    /// The command of the last message.
+    command: i32,
     /// Data bytes that still belong to the last message.
     owed: usize,
     /// Bytes after which nobody can tell where a message begins.
     lost: bool,
+}
+
+impl SentSoFar {
+    /// Takes in bytes; gives the commands of the messages that they bring to an end.
+    fn take(&mut self, mut bytes: &[u8], header: usize) -> Vec<i32> {
+        let room = HANDSHAKE.saturating_sub(self.handshake.len()).min(bytes.len());
+        self.handshake.extend_from_slice(&bytes[..room]);
+        bytes = &bytes[room..];
+        let mut ended = Vec::new();
+        while !bytes.is_empty() && !self.lost {
+            let missing = if self.owed > 0 { self.owed } else { header - self.header.len() };
+            let (part, rest) = bytes.split_at(missing.min(bytes.len()));
+            bytes = rest;
+            if self.owed > 0 {
+                self.owed -= part.len();
+            } else {
+                self.header.extend_from_slice(part);
+                if part.len() < missing {
+                    break;
+                }
+                self.begin_message();
+            }
+            if self.owed == 0 && !self.lost {
+                ended.push(self.command);
+            }
+        }
+        ended
+    }
+
+    /// Takes a header that is complete: the length stands first, the command last.
+    fn begin_message(&mut self) {
+        let length = self.header.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+        self.command = self.header.last_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+        self.header.clear();
+        match usize::try_from(length) {
+            Ok(length) => self.owed = length,
+            Err(_) => self.lost = true,
+        }
+    }
 }
 
 /// A state of a connection to come back to.
@@ -121,6 +165,7 @@ impl Talk {
             version: Cell::new(None),
             speaks_oldest: Cell::new(false),
             unanswered: Cell::new(0),
+            any_answers: Cell::new(false),
             sent: RefCell::default(),
         })
     }
@@ -150,29 +195,15 @@ impl Talk {
     }
 
     /// Notes what was sent. `header` is the size of what stands before the data of a message.
-    fn note_sent(&self, mut bytes: &[u8], header: usize) {
-        let mut sent = self.sent.borrow_mut();
-        let room = HANDSHAKE.saturating_sub(sent.handshake.len()).min(bytes.len());
-        sent.handshake.extend_from_slice(&bytes[..room]);
-        bytes = &bytes[room..];
-        while !bytes.is_empty() && !sent.lost {
-            if sent.owed > 0 {
-                let part = sent.owed.min(bytes.len());
-                sent.owed -= part;
-                bytes = &bytes[part..];
-                continue;
-            }
-            let part = (header - sent.header.len()).min(bytes.len());
-            sent.header.extend_from_slice(&bytes[..part]);
-            bytes = &bytes[part..];
-            if sent.header.len() == header {
-                let length = sent.header.first_chunk::<4>().map_or(0, |bytes| i32::from_le_bytes(*bytes));
-                sent.header.clear();
-                match usize::try_from(length) {
-                    Ok(length) => sent.owed = length,
-                    Err(_) => sent.lost = true,
-                }
-            }
+    fn note_sent(&self, bytes: &[u8], header: usize) {
+        let commands = self.sent.borrow_mut().take(bytes, header);
+        commands.into_iter().for_each(|command| self.note_answer(command));
+    }
+
+    /// Notes that a message was sent to its end: it answers a request if one with its command is open.
+    fn note_answer(&self, command: i32) {
+        if command == GET_ROOT_PATH || self.any_answers.get() {
+            self.unanswered.set(self.unanswered.get().saturating_sub(1));
         }
     }
 
@@ -237,5 +268,33 @@ impl Snapshot {
         self.talk.last.set(self.last);
         self.talk.phase.set(self.phase);
         self.talk.version.set(self.version);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(hex: &str, pieces: usize, header: usize) -> (Vec<i32>, bool) {
+        let mut sent = SentSoFar { handshake: vec![0; HANDSHAKE], ..SentSoFar::default() };
+        let bytes = crate::hex_text::parse(hex).unwrap();
+        let commands = bytes.chunks(pieces).flat_map(|piece| sent.take(piece, header)).collect();
+        (commands, sent.header.is_empty() && sent.owed == 0 && !sent.lost)
+    }
+
+    #[test]
+    fn messages_that_were_sent_are_counted_however_they_were_cut() {
+        let three = "01000000 03000000 01 00000000 c8000000 02000000 03000000 0102";
+        for pieces in 1..30 {
+            assert_eq!(sent(three, pieces, 8), (vec![3, 200, 3], true), "{pieces}");
+        }
+        assert_eq!(sent("01000000 00 03000000 01", 4, 9), (vec![3], true), "of a v1 client");
+    }
+
+    #[test]
+    fn what_was_not_sent_whole_is_no_message() {
+        assert_eq!(sent("01000000 03000000", 3, 8), (vec![], false));
+        assert_eq!(sent("01000000 03000000 01 0200", 3, 8), (vec![3], false));
+        assert_eq!(sent("ffffffff 03000000 01", 5, 8), (vec![], false), "nobody can tell where it ends");
     }
 }

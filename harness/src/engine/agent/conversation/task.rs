@@ -371,6 +371,7 @@ impl Conversation<'_> {
         match accepted {
             Ok(talk) => {
                 talk.speaks_oldest.set(told.speaks_oldest);
+                talk.any_answers.set(self.dialect.any_command());
                 self.talks.borrow_mut().insert(name.to_owned(), Rc::clone(&talk));
                 self.trace.note(name, Happening::ConnectedBySubject);
                 Ok(talk)

@@ -1,7 +1,5 @@
 //! AES frames: two chains of vectors over one key (AES-1 to AES-4).
 
-use std::collections::HashSet;
-
 use super::Damage;
 use crate::format::{AES_BLOCK, Padding, Secrets};
 use crate::hex_text;
@@ -55,14 +53,8 @@ impl Chains {
         Ok(Self { key, padding, sends: vector, receives: vector, fixed, announced: vec![vector], vectors })
     }
 
-    /// A vector that was announced twice.
-    pub(super) fn repeated_vector(&self) -> Option<[u8; AES_BLOCK]> {
-        let mut seen = HashSet::new();
-        self.announced.iter().find(|vector| !seen.insert(**vector)).copied()
-    }
-
-    /// A wrong key or bit comes out as good padding about once in 256 times (hazard AES-H2): then another vector is
-    /// drawn, so that the damage always shows.
+    /// A wrong key, or a bit of the last block, comes out as good padding about once in 256 times (hazard AES-H2): then
+    /// another vector is drawn, so that the damage always shows. What other bits come to depends on no vector.
     pub(super) fn seal_damaged(
         &mut self,
         message: &[u8],
@@ -74,7 +66,7 @@ impl Chains {
             self.sends = secrets.iv;
             let frame = self.damaged(message, header, damage, &secrets)?;
             let shows = frame.get(4..).is_none_or(|sealed| secrets.open(sealed).is_err());
-            if shows || !matches!(damage, Damage::Key(_) | Damage::Flip { .. }) {
+            if shows || !damage.is_by_chance(frame.len()) {
                 return Ok(frame);
             }
         }

@@ -155,11 +155,11 @@ impl Layer {
         }
     }
 
-    /// A vector that the subject announced twice (AES-7).
-    pub(super) fn repeated_vector(&self) -> Option<[u8; AES_BLOCK]> {
+    /// The vector of the acknowledgement, and those that the subject announced (AES-7).
+    pub(super) fn announced_vectors(&self) -> &[[u8; AES_BLOCK]] {
         match self {
-            Layer::Aes(chains) => chains.repeated_vector(),
-            Layer::Tls(_) => None,
+            Layer::Aes(chains) => &chains.announced,
+            Layer::Tls(_) => &[],
         }
     }
 
@@ -193,6 +193,21 @@ pub(super) enum Damage {
     Key(Vec<u8>),
     /// These bytes stand where the padding belongs.
     Padding(Vec<u8>),
+}
+
+impl Damage {
+    /// Whether it depends on the vectors how it comes out in a frame of so many bytes.
+    fn is_by_chance(&self, frame: usize) -> bool {
+        match self {
+            Damage::Key(_) => true,
+            Damage::Flip { byte, .. } => {
+                let from_end = usize::try_from(*byte)
+                    .map_or(byte.unsigned_abs() as usize, |byte| frame.saturating_sub(byte));
+                from_end <= AES_BLOCK
+            }
+            Damage::Truncate(_) | Damage::Length(_) | Damage::Padding(_) => false,
+        }
+    }
 }
 
 impl Layer {
@@ -327,15 +342,25 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_that_is_announced_twice_is_noticed() {
+    fn announced_vectors_are_kept() {
         let mut layer = layer(Padding::Pkcs7);
-        assert_eq!(layer.repeated_vector(), None);
+        let first = chains(&mut layer).receives;
+        assert_eq!(layer.announced_vectors(), [first]);
         let (mut raw, mut plain) = (bytes(&format!("20000000 {FIRST}")), Vec::new());
         layer.receive(&mut raw, &mut plain).unwrap();
-        assert_eq!(layer.repeated_vector(), None);
-        let vector = chains(&mut layer).receives;
-        chains(&mut layer).announced.push(vector);
-        assert_eq!(layer.repeated_vector(), Some(vector));
+        let second = chains(&mut layer).receives;
+        assert_eq!(layer.announced_vectors(), [first, second]);
+    }
+
+    #[test]
+    fn a_bit_before_the_last_block_comes_out_as_it_must() {
+        let mut layer = layer(Padding::Pkcs7);
+        let chains = chains(&mut layer);
+        let under = chains.secrets(chains.sends);
+        // The first byte of the vector that is announced: with it, the first of the command behind it.
+        let frame = chains.seal_damaged(&bytes(REQUEST), 8, &Damage::Flip { byte: 4, bit: 0 }).unwrap();
+        let (plain, _) = under.open(&frame[4..]).unwrap();
+        assert_eq!(plain[16..], bytes("02000000 01"));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) fn mistakes(case: &TranscriptCase, formats: &Formats) -> Vec<Mistake>
     let sample = Sample::of(case);
     let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
     let mut hosts = BTreeSet::new();
+    let failing = failing_ops(case);
     walk(case.steps(), &mut |step| {
         hosts.extend(step.host.as_ref().map(|name| name.value.0.as_str()));
     });
@@ -37,11 +38,23 @@ pub(super) fn mistakes(case: &TranscriptCase, formats: &Formats) -> Vec<Mistake>
         needs: &case.entry.needs,
         player: Player { formats, known: &sample, ack: &ack },
         hosts,
+        failing,
         connections: BTreeMap::new(),
         mistakes: Vec::new(),
     };
     walk(case.steps(), &mut |step| checker.step(step));
     checker.mistakes
+}
+
+/// The labels of the steps whose ops must fail.
+fn failing_ops(case: &TranscriptCase) -> BTreeSet<&str> {
+    let mut failing = BTreeSet::new();
+    walk(case.steps(), &mut |step| {
+        if let (Some(label), Some(_)) = (&step.result, &step.fails) {
+            failing.insert(label.value.0.as_str());
+        }
+    });
+    failing
 }
 
 /// Stand-ins for what only a run knows.
@@ -78,6 +91,10 @@ impl Known for Sample {
 /// How far a connection has come.
 #[derive(Default)]
 struct Connection {
+    /// A client was told to ask for a session, so that it speaks the oldest version whatever the answer (HS-8).
+    asks_for_session: bool,
+    /// The connect of a client fails: no version is agreed on, whatever the acknowledgement says.
+    fails: bool,
     acknowledged: bool,
     version: Option<i32>,
 }
@@ -87,6 +104,7 @@ struct Checker<'a> {
     needs: &'a Needs,
     player: Player<'a>,
     hosts: BTreeSet<&'a str>,
+    failing: BTreeSet<&'a str>,
     connections: BTreeMap<String, Connection>,
     mistakes: Vec<Mistake>,
 }
@@ -106,6 +124,12 @@ impl<'a> Checker<'a> {
         };
         if self.hosts.contains(name.value.0.as_str()) {
             return self.host_step(step);
+        }
+        if let Some(Op::Connect(connect)) = step.does.as_ref().map(|op| &op.value) {
+            let fails =
+                step.label.as_ref().is_some_and(|label| self.failing.contains(label.value.0.as_str()));
+            let connection = self.connections.entry(name.value.0.clone()).or_default();
+            (connection.asks_for_session, connection.fails) = (connect.session.is_some(), fails);
         }
         if let Some(bytes) = &step.bytes {
             self.bytes(step, party, &name.value.0, bytes);
@@ -230,9 +254,10 @@ impl<'a> Checker<'a> {
     fn acknowledgement(&mut self, name: &str, bytes: &Spot<Data>) {
         let Some((encryption, value, span)) = self.read_acknowledgement(bytes) else { return };
         let oldest = self.formats.iter().next().map_or(0, |format| format.protocol.value);
-        let version = if value < oldest { oldest } else { value };
         let connection = self.connections.entry(name.to_owned()).or_default();
-        (connection.acknowledged, connection.version) = (true, Some(version));
+        let version = if value < oldest || connection.asks_for_session { oldest } else { value };
+        let version = (!connection.fails).then_some(version);
+        (connection.acknowledged, connection.version) = (true, version);
         let mode = match encryption {
             None => None,
             Some(1) => Some((Encryption::Ssl, "ssl")),
@@ -249,7 +274,9 @@ impl<'a> Checker<'a> {
             self.report(span, message);
         }
         let versions = self.needs.versions.as_ref();
-        if !versions.is_some_and(|versions| versions.iter().any(|needed| needed.value == version)) {
+        if let Some(version) = version
+            && !versions.is_some_and(|versions| versions.iter().any(|needed| needed.value == version))
+        {
             let message =
                 format!("version {version} is spoken here, so the case needs `versions: [{version}]`");
             self.report(span, message);
