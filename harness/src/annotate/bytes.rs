@@ -333,7 +333,7 @@ impl Reader<'_> {
     /// Fills in what an acknowledgement does not say, and tells what of it the run decides.
     fn acknowledgement(&self, type_name: &str, sample: &mut Json) -> Openings {
         let mut open = Openings::new();
-        let is_ack = self.formats.iter().any(|format| format.conversation.acknowledgement.value == type_name);
+        let is_ack = self.formats.is_acknowledgement(type_name);
         let (true, Some(members)) = (is_ack, sample.as_object_mut()) else { return open };
         if !members.contains_key("encryption") {
             let mode = match self.encryption {

@@ -79,7 +79,7 @@ impl<'a> Messages<'a> {
     }
 
     fn oldest(&self) -> i32 {
-        self.reader.formats.iter().next().map_or(0, |format| format.protocol.value)
+        self.reader.formats.oldest_version()
     }
 
     /// The version spoken on a connection; before an acknowledgement tells, the newest that both sides have.
@@ -136,7 +136,7 @@ impl<'a> Messages<'a> {
     /// The number of an acknowledgement that is given by its fields, as of [`Self::acknowledged`].
     fn acknowledged_as(&mut self, name: &'a str, type_name: &str, value: &Spot<Value>) -> Option<&'a Format> {
         let formats = self.reader.formats;
-        let is_ack = formats.iter().any(|format| format.conversation.acknowledgement.value == type_name);
+        let is_ack = formats.is_acknowledgement(type_name);
         if is_ack { self.acknowledged(name, sample(value, &json!(0)).get("value")) } else { None }
     }
 

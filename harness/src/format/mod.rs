@@ -78,6 +78,16 @@ impl Formats {
         self.by_version.values()
     }
 
+    /// The oldest version described; 0 where there is none.
+    pub fn oldest_version(&self) -> i32 {
+        self.by_version.keys().next().copied().unwrap_or(0)
+    }
+
+    /// Whether a type is that of acknowledgements, in some version.
+    pub fn is_acknowledgement(&self, type_name: &str) -> bool {
+        self.iter().any(|format| format.conversation.acknowledgement.value == type_name)
+    }
+
     /// The newest format that has a type, and the type.
     pub fn find(&self, type_name: &str) -> Option<(&Format, &Type)> {
         self.by_version.values().rev().find_map(|format| Some((format, format.types.get(type_name)?)))

@@ -72,7 +72,7 @@ impl Matching<'_> {
 
     fn is_acknowledgement(&self, item: &Item) -> bool {
         let Item::Typed { type_name, .. } = item else { return false };
-        self.formats().iter().any(|format| format.conversation.acknowledgement.value == type_name.value)
+        self.formats().is_acknowledgement(&type_name.value)
     }
 
     /// How many bytes are expected of a side whose messages have no length of their own.
@@ -272,8 +272,7 @@ impl Matching<'_> {
 
     /// The expected value, with the run's encryption where an acknowledgement does not say any.
     fn with_run_defaults<'v>(&self, type_name: &str, value: &'v Spot<Value>) -> Cow<'v, Spot<Value>> {
-        let is_ack =
-            self.formats().iter().any(|format| format.conversation.acknowledgement.value == type_name);
+        let is_ack = self.formats().is_acknowledgement(type_name);
         match &value.value {
             Value::Fields(fields) if is_ack && !fields.contains_key("encryption") => {
                 let mut fields = fields.clone();

@@ -32,15 +32,10 @@ impl fmt::Display for Offer {
     }
 }
 
-/// The number of protocol v1.
-pub(super) fn oldest_version(formats: &Formats) -> i32 {
-    formats.iter().next().map_or(0, |format| format.protocol.value)
-}
-
 impl Offer {
     /// The offer of one version alone.
     pub(crate) fn of_version(version: i32, formats: &Formats) -> Self {
-        if version <= oldest_version(formats) {
+        if version <= formats.oldest_version() {
             Offer::Session(0)
         } else {
             Offer::Range { min: version, max: version }
@@ -55,7 +50,7 @@ impl Offer {
     pub(super) fn bytes(self, formats: &Formats) -> Result<Vec<u8>, String> {
         let (format, value) = match self {
             Offer::Session(session) => {
-                (formats.iter().next(), json!({"version": oldest_version(formats), "session": session}))
+                (formats.iter().next(), json!({"version": formats.oldest_version(), "session": session}))
             }
             Offer::Range { min, max } => (formats.iter().last(), json!({"min": min, "max": max})),
         };
@@ -67,7 +62,7 @@ impl Offer {
     /// The version that is spoken behind an acknowledgement with a number; `None` where the number is no answer to
     /// this offer (NEG-6).
     pub(super) fn spoken(self, number: i32, formats: &Formats) -> Option<i32> {
-        let oldest = oldest_version(formats);
+        let oldest = formats.oldest_version();
         match self {
             Offer::Session(_) => Some(oldest),
             Offer::Range { min, max } if (min..=max).contains(&number) => Some(number),

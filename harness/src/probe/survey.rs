@@ -10,7 +10,7 @@ use super::certificate::{self, CertificateFacts, Roots};
 use super::detection::{Detection, Knob, detect};
 use super::facts::{Answer, Facts, NotProbed, NotProbedKind, OfferFacts, ReadingFacts, TlsFacts};
 use super::greeting::{Greeted, MOST_WAITS, NotGreeted, Target, greet};
-use super::offer::{Offer, oldest_version};
+use super::offer::Offer;
 use super::times::Collected;
 use crate::format::{Formats, Padding};
 use crate::terms::{Encryption, TimeSpan, word};
@@ -78,7 +78,7 @@ fn not_probed(address: &str, kind: NotProbedKind, message: String, came: &[u8]) 
 /// The offers that are made. Those whose answer can mean one thing only come first: they tell which versions are
 /// spoken, and so what the answers to ranges mean.
 fn offers(formats: &Formats) -> Vec<Offer> {
-    let oldest = oldest_version(formats);
+    let oldest = formats.oldest_version();
     let newest = formats.iter().last().map_or(oldest, |format| format.protocol.value);
     let range = |min, max| Offer::Range { min, max };
     let mut offers = vec![Offer::Session(0)];
@@ -200,7 +200,7 @@ impl<'a> Survey<'a> {
     /// The version that is spoken behind an acknowledgement. Of an agent that speaks v1, a number that is none of its
     /// versions is a session, though a client takes it for a version.
     fn meant(&mut self, offer: Offer, greeted: &Greeted) -> i32 {
-        let oldest = oldest_version(self.target.formats);
+        let oldest = self.target.formats.oldest_version();
         let Offer::Range { min, .. } = offer else { return greeted.version };
         let (number, spoken) = (greeted.number, self.versions());
         let is_session = min == oldest && spoken.contains(&oldest) && !spoken.contains(&number);

@@ -208,5 +208,5 @@ fn highest_version(manifest: &Manifest, agent: &Agent<'_>, formats: &Formats) ->
     let told = agent.values.get("versions").map(String::as_str).unwrap_or_default();
     let told = told.split(',').filter_map(|version| version.parse().ok());
     let highest = told.max().or_else(|| manifest.supports.versions.iter().copied().max());
-    highest.unwrap_or_else(|| formats.iter().next().map_or(0, |format| format.protocol.value))
+    highest.unwrap_or_else(|| formats.oldest_version())
 }

@@ -165,7 +165,7 @@ impl Player<'_> {
 
     /// Fills in what an acknowledgement does not say; leaves other types alone.
     pub fn fill_acknowledgement(&self, type_name: &str, value: &mut Json) {
-        let is_ack = self.formats.iter().any(|format| format.conversation.acknowledgement.value == type_name);
+        let is_ack = self.formats.is_acknowledgement(type_name);
         let (true, Some(members)) = (is_ack, value.as_object_mut()) else { return };
         if !members.contains_key("encryption") {
             members.insert("encryption".to_owned(), self.ack.encryption.into());

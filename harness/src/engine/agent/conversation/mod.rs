@@ -338,7 +338,7 @@ impl Conversation<'_> {
     }
 
     fn oldest_version(&self) -> i32 {
-        self.formats().iter().next().map_or(0, |format| format.protocol.value)
+        self.formats().oldest_version()
     }
 
     /// The type of acknowledgements.

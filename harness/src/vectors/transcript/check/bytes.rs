@@ -253,7 +253,7 @@ impl<'a> Checker<'a> {
     /// What an acknowledgement says about the rest of the conversation.
     fn acknowledgement(&mut self, name: &str, bytes: &Spot<Data>) {
         let Some((encryption, value, span)) = self.read_acknowledgement(bytes) else { return };
-        let oldest = self.formats.iter().next().map_or(0, |format| format.protocol.value);
+        let oldest = self.formats.oldest_version();
         let connection = self.connections.entry(name.to_owned()).or_default();
         let version = if value < oldest || connection.asks_for_session { oldest } else { value };
         let version = (!connection.fails).then_some(version);
