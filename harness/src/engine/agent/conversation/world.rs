@@ -162,8 +162,13 @@ impl<'a> Conversation<'a> {
 
     /// The highest memory that the processes of the subject took so far, in bytes.
     pub(super) fn peak_memory(&self) -> u64 {
-        let family = self.with_agent(|agent| agent.process().map(crate::subject::Process::family));
-        family.flatten().unwrap_or_default().into_iter().map(memory::peak).sum()
+        let family = match &self.counterpart {
+            Counterpart::Client(client) => Some(client.process().family()),
+            Counterpart::Shared(_) | Counterpart::Own(_) => {
+                self.with_agent(|agent| agent.process().map(crate::subject::Process::family)).flatten()
+            }
+        };
+        family.unwrap_or_default().into_iter().map(memory::peak).sum()
     }
 
     /// Looks how much memory the subject took since the case began.
