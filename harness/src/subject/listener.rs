@@ -64,27 +64,38 @@ struct Listener {
 
 #[cfg(target_os = "linux")]
 mod platform {
+    use std::fs::File;
+    use std::io::{BufRead, BufReader, Read};
+
     use super::Listener;
 
     /// The state of a listening socket in `/proc/net/tcp`.
     const LISTEN: &str = "0A";
 
+    /// How much is read at once: listeners stand before all connections, of which there may be tens of thousands.
+    const PAGE: usize = 4096;
+
     pub(super) fn listeners() -> Option<Vec<Listener>> {
-        let read = |path: &str| std::fs::read_to_string(path);
-        let four = read("/proc/net/tcp").ok()?;
-        let six = read("/proc/net/tcp6").unwrap_or_default();
-        Some(four.lines().chain(six.lines()).filter_map(listener).collect())
+        let mut all = read(File::open("/proc/net/tcp").ok()?);
+        all.extend(File::open("/proc/net/tcp6").map(read).unwrap_or_default());
+        Some(all)
+    }
+
+    /// The listeners at the head of a table, below its title.
+    fn read(table: impl Read) -> Vec<Listener> {
+        let lines = BufReader::with_capacity(PAGE, table).lines().skip(1);
+        lines.map_while(|line| listener(&line.ok()?)).collect()
     }
 
     /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`
     fn listener(line: &str) -> Option<Listener> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
-        if *state != LISTEN {
+        let mut words = line.split_whitespace();
+        let (local, state) = (words.nth(1)?, words.nth(1)?);
+        if state != LISTEN {
             return None;
         }
         let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
-        Some(Listener { port, inode: inode.parse().ok()? })
+        Some(Listener { port, inode: words.nth(5)?.parse().ok()? })
     }
 
     /// The sockets that a process has open; `None` where they cannot be seen.

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use super::super::connection::{Connection, End, Inbox};
 use super::scope::Scope;
 use super::talk::{Moment, Talk};
-use super::{Conversation, Fired, Greeting, Mismatch, Outcome, Trouble, bind_all, happening, rounded};
+use super::{
+    Conversation, Counterpart, Fired, Greeting, Mismatch, Outcome, Trouble, bind_all, happening, rounded,
+};
 use crate::event::Happening;
 use crate::hex_text::amount;
 use crate::matching::{Cut, good_length};
@@ -392,6 +394,10 @@ impl Conversation<'_> {
 
     /// Takes note of the time after which a handshake was cut off.
     fn note_timeout(&self, took: Duration) {
+        // What a case starts its subject with may be written in its configuration file alone.
+        if matches!(self.counterpart, Counterpart::Own(_)) {
+            return;
+        }
         let values = self.values.borrow();
         let set = values.get("handshake_timeout_ms").and_then(|text| text.parse().ok());
         let Some(set) = set.map(Duration::from_millis) else { return };
