@@ -30,7 +30,8 @@ pub struct RunOptions {
     pub jobs: usize,
     /// How often each case runs.
     pub repeat: u32,
-    /// What the order is drawn from in which cases start; without it, it is that of the corpus.
+    /// What the order is drawn from in which cases start; without it, conversations that wait long start first, and the
+    /// others in the order of the corpus.
     pub seed: Option<u64>,
     /// Whether the first failure ends the run.
     pub fail_fast: bool,

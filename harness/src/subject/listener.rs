@@ -72,8 +72,9 @@ mod platform {
     /// The state of a listening socket in `/proc/net/tcp`.
     const LISTEN: &str = "0A";
 
-    /// How much is read at once: listeners stand before all connections, of which there may be tens of thousands.
-    const PAGE: usize = 4096;
+    /// How much is read at once: a few lines. Listeners stand before all connections, of which there may be tens of
+    /// thousands, and the system makes up no more lines than are read.
+    const FEW_LINES: usize = 1024;
 
     pub(super) fn listeners() -> Option<Vec<Listener>> {
         let mut all = read(File::open("/proc/net/tcp").ok()?);
@@ -83,7 +84,7 @@ mod platform {
 
     /// The listeners at the head of a table, below its title.
     fn read(table: impl Read) -> Vec<Listener> {
-        let lines = BufReader::with_capacity(PAGE, table).lines().skip(1);
+        let lines = BufReader::with_capacity(FEW_LINES, table).lines().skip(1);
         lines.map_while(|line| listener(&line.ok()?)).collect()
     }
 

@@ -1,15 +1,19 @@
 //! Who shares a subject with whom, and who is to blame when it breaks down.
 
+mod sharing;
 mod telling;
+mod waits;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::sharing::{Turn, Work, share_out, weight};
 use super::conversation::{self, Background, Counterpart, Course, Trouble};
 use super::detected;
 use super::dialect::Dialect;
@@ -18,18 +22,16 @@ use super::lateness::Lateness;
 use super::running::{Agent, NotRunning};
 use super::settings::Asked;
 use super::subject::Subject;
-use super::support::{needs_own_client, needs_own_subject};
 use crate::engine::plan::{Case, Plan};
 use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Role};
 use crate::terms::Encryption;
 use crate::timing::HandshakeTimes;
-use crate::vectors::transcript::step::{Kind, walk};
+use crate::vectors::transcript::step::walk;
 use crate::vectors::{Corpus, TranscriptCase};
-use crate::verdict::Outcome;
 
 /// The most subjects that run at once.
-const MOST_SUBJECTS: usize = 4;
+const MOST_SUBJECTS: usize = 8;
 
 /// The most connections that cases hold open at once, over all subjects.
 const MOST_CONNECTIONS: u32 = 600;
@@ -79,9 +81,13 @@ pub(in crate::engine) async fn run(
     let work = share_out(plan, &cases, &asked, &background, results);
     let jobs = results.options.jobs;
     let run = Run {
-        background,
         plan,
-        weights: cases.iter().map(|case| connections(case)).collect(),
+        weights: cases
+            .iter()
+            .zip(&plan.cases)
+            .map(|(case, planned)| weight(case, planned, &background))
+            .collect(),
+        background,
         cases,
         asked,
         jobs,
@@ -123,74 +129,6 @@ fn background<'a>(
         asked: Asked::by(None, if plain { Encryption::None } else { modes[0] }),
         conversations: options.conversations,
     }
-}
-
-/// One execution of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turn {
-    at: usize,
-    repetition: u32,
-}
-
-/// What runs on one subject.
-enum Work {
-    /// Cases that share it.
-    Shared(Asked, VecDeque<Turn>),
-    /// One case.
-    Own(Asked, Turn),
-}
-
-/// Puts cases together that can share a subject, and tells those that are skipped.
-fn share_out(
-    plan: &Plan<'_>,
-    cases: &[&TranscriptCase],
-    asked: &[Asked],
-    background: &Background<'_>,
-    results: &mut Results<'_>,
-) -> VecDeque<Work> {
-    let mut shared: BTreeMap<Asked, VecDeque<Turn>> = BTreeMap::new();
-    let mut own = Vec::new();
-    for turn in turns(plan, cases, background, results) {
-        // A client is started without settings: those of a case are for the agent that the harness plays.
-        let (asked, alone) = match background.manifest.role {
-            Role::Client => (Asked::default(), needs_own_client(cases[turn.at])),
-            _ => (asked[turn.at].clone(), needs_own_subject(cases[turn.at])),
-        };
-        if alone {
-            own.push(Work::Own(asked, turn));
-        } else {
-            shared.entry(asked).or_default().push_back(turn);
-        }
-    }
-    shared.into_iter().map(|(asked, turns)| Work::Shared(asked, turns)).chain(own).collect()
-}
-
-/// The executions to be done, in the order in which they start; those that are skipped are told.
-fn turns(
-    plan: &Plan<'_>,
-    cases: &[&TranscriptCase],
-    background: &Background<'_>,
-    results: &mut Results<'_>,
-) -> Vec<Turn> {
-    let manifest = background.manifest;
-    let mut turns = Vec::new();
-    for repetition in 1..=results.options.repeat {
-        for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
-            // What an agent speaks may have been found out only now.
-            let differs = || match manifest.role {
-                Role::Client => None,
-                _ => background.dialect().differs_from(&case.entry.needs),
-            };
-            match &planned.skip.clone().or_else(differs) {
-                Some(reason) => {
-                    results.add(planned.result(manifest, repetition, Outcome::Skip, Some(reason.clone())));
-                }
-                None => turns.push(Turn { at, repetition }),
-            }
-        }
-    }
-    results.options.arrange(&mut turns);
-    turns
 }
 
 /// What came of a case.
@@ -409,27 +347,32 @@ impl Run<'_, '_, '_> {
         Done::Concluded(report)
     }
 
-    /// Runs a case in each dialect in which it is worth running, until it fails in one. Gives how often it was tried
-    /// in that.
+    /// Runs a case in each dialect in which it is worth running, in all at once. Gives what came of the first in which it
+    /// fails, and how often it was tried in that.
     async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, u32) {
-        let case = self.cases[turn.at];
-        let (needs, mode) = (case.entry.needs.dialect.as_ref(), self.plan.cases[turn.at].mode);
-        let mut dialects = match subject {
+        let dialects = match subject {
             Subject::Agent(_) => vec![self.background.dialect()],
-            Subject::Client(_) => Dialect::worthwhile(&self.background.dialects, needs, mode),
+            Subject::Client(_) => self.dialects(turn),
         };
-        let last = dialects.pop().unwrap_or_else(|| self.background.dialect());
-        let are_many = !dialects.is_empty();
-        for dialect in dialects {
-            let (mut course, attempts) = self.in_dialect(turn, subject, dialect).await;
-            if course.trouble.is_some() {
-                course.dialect = Some(dialect);
-                return (course, attempts);
-            }
+        let (usual, others) = dialects.split_first().unwrap_or((&self.background.dialects[0], &[]));
+        if others.is_empty() {
+            return self.in_dialect(turn, subject, *usual).await;
         }
-        let (mut course, attempts) = self.in_dialect(turn, subject, last).await;
-        course.dialect = are_many.then_some(last);
-        (course, attempts)
+        let all = dialects.iter().map(|dialect| self.in_dialect(turn, subject, *dialect));
+        let courses = join_all(all).await.into_iter().zip(&dialects);
+        let told = courses
+            .map(|((course, attempts), dialect)| (Course { dialect: Some(*dialect), ..course }, attempts));
+        let (mut failed, passed): (Vec<_>, Vec<_>) = told.partition(|(course, _)| course.trouble.is_some());
+        match passed.into_iter().last() {
+            Some(last) if failed.is_empty() => last,
+            _ => failed.swap_remove(0),
+        }
+    }
+
+    /// The dialects in which a client's case is worth running.
+    fn dialects(&self, turn: Turn) -> Vec<Dialect> {
+        let (needs, mode) = (&self.cases[turn.at].entry.needs, self.plan.cases[turn.at].mode);
+        Dialect::worthwhile(&self.background.dialects, needs.dialect.as_ref(), mode)
     }
 
     /// Runs a case in a dialect: again, if it came too late while the harness was late itself.
@@ -584,20 +527,6 @@ impl Run<'_, '_, '_> {
 struct Blame {
     found: bool,
     hangs: u32,
-}
-
-/// How many connections a case has open at most.
-fn connections(case: &TranscriptCase) -> u32 {
-    let mut count = 0_u32;
-    let mut names = std::collections::BTreeSet::new();
-    walk(case.steps(), &mut |step| match step.kind() {
-        Some(Kind::Each(each)) => count = count.saturating_add(each.count.value),
-        Some(Kind::Actor(_, name)) => {
-            names.insert(name.value.0.as_str());
-        }
-        _ => {}
-    });
-    count.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX)).max(1)
 }
 
 fn does_something_to_subject(case: &TranscriptCase) -> bool {

@@ -1,0 +1,57 @@
+//! How long a case waits on purpose, as far as its text tells: those that wait long start first.
+
+use std::time::Duration;
+
+use crate::vectors::TranscriptCase;
+use crate::vectors::transcript::Step;
+use crate::vectors::transcript::op::ErrorKind;
+use crate::vectors::transcript::step::walk;
+
+/// The shortest wait that counts. Most cases have none, and stay in the order of the corpus.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// The time that a case spends waiting at least; branches that go on at the same time count one after the other.
+pub(super) fn of(case: &TranscriptCase) -> Duration {
+    let mut sum = Duration::ZERO;
+    let mut timeouts = Vec::new();
+    walk(case.steps(), &mut |step| {
+        sum += of_step(step);
+        let timeout = step.does.as_ref().and_then(|op| op.value.timeout());
+        if let (Some(label), Some(timeout)) = (&step.label, timeout) {
+            timeouts.push((label.value.0.as_str(), timeout.0));
+        }
+        let awaited = step.fails.as_ref().is_some_and(|kinds| kinds.0.contains(&ErrorKind::Timeout));
+        if let (Some(label), true) = (&step.result, awaited) {
+            let told = timeouts.iter().rev().find(|(name, _)| *name == label.value.0);
+            sum += told.map_or(Duration::ZERO, |(_, timeout)| *timeout);
+        }
+    });
+    if sum < LEAST { Duration::ZERO } else { sum }
+}
+
+fn of_step(step: &Step) -> Duration {
+    let quiet = step.quiet.as_ref().map_or(Duration::ZERO, |quiet| quiet.lasts.0);
+    let (ends_after, _) = step.end_times();
+    let not_before = step.not_before.as_ref().map(|time| time.value).or(ends_after);
+    let pause = step.pace.as_ref().and_then(|pace| pace.pause).map_or(Duration::ZERO, |pause| pause.0);
+    quiet + not_before.map_or(Duration::ZERO, |time| time.0) + pause
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{Corpus, CorpusFiles};
+
+    #[test]
+    fn cases_that_wait_are_known_by_their_steps() {
+        let (corpus, _) = Corpus::load(&CorpusFiles::embedded());
+        let of = |name: &str| {
+            let mut cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+            super::of(cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name}")))
+        };
+        assert_eq!(of("meta/root_path/v2-get-root-path"), Duration::ZERO);
+        // Quiet for 100 ms, an end not before 1,400 ms.
+        assert_eq!(of("handshake/timeout/silent"), Duration::from_millis(1500));
+        assert!(of("client/timeouts/of-its-own") >= Duration::from_secs(1));
+    }
+}
