@@ -163,7 +163,7 @@ pub struct CaseResult {
     /// The manifest expects this outcome, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
-    /// Why it was skipped or could not be run, or how the subject broke down.
+    /// Why it was skipped or could not be run, how the subject broke down, or that it was tried again, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What went wrong in its steps.

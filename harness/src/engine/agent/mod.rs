@@ -1,8 +1,9 @@
-//! The agent role: byte-exact conversations with an agent that runs as a process, or that runs already.
+//! The roles that are tested over the network: byte-exact conversations with an agent that runs as a process, or that
+//! runs already, and with a client that is told by lines what to do.
 //!
 //! Cases that need the same settings share a subject and run at the same time; those that do something to the
 //! subject itself, or look at it alone, get one of their own. [`groups`] starts subjects and finds out who is to
-//! blame when one dies, [`conversation`] runs one case, [`health`] tells a refusal from a crash.
+//! blame when one dies, [`conversation`] runs one case from either side, [`health`] tells a refusal from a crash.
 
 mod client;
 pub(crate) mod connection;

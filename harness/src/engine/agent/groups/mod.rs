@@ -46,7 +46,7 @@ const MOST_UNEXPLAINED: u32 = 3;
 const FEWER: usize = 4;
 
 /// How often a case is tried that came too late while the harness was late itself.
-const MOST_ATTEMPTS: u32 = 3;
+const MOST_ATTEMPTS: usize = 3;
 
 /// Runs a plan.
 pub(in crate::engine) async fn run(
@@ -138,7 +138,8 @@ struct Report {
     ailment: Option<Ailment>,
     log: Option<String>,
     micros: u64,
-    attempts: u32,
+    /// What came of earlier tries, which came too late while the harness was late itself.
+    earlier: Vec<String>,
 }
 
 /// What came of a case and of its subject.
@@ -331,8 +332,8 @@ impl Run<'_, '_, '_> {
     async fn one(&self, turn: Turn, subject: &Subject<'_>, health: &Health<'_>, ill_before: bool) -> Done {
         let since = Instant::now();
         let logged_before = subject.log_length();
-        let (course, attempts) = self.in_all_dialects(turn, subject).await;
-        let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts };
+        let (course, earlier) = self.in_all_dialects(turn, subject).await;
+        let mut report = Report { course, ailment: None, log: None, micros: micros(since), earlier };
         let failed = report.course.trouble.is_some();
         let must_look =
             if ill_before { report.course.saw_end && !failed } else { report.course.saw_end || failed };
@@ -348,8 +349,8 @@ impl Run<'_, '_, '_> {
     }
 
     /// Runs a case in each dialect in which it is worth running, in all at once. Gives what came of the first in which it
-    /// fails, and how often it was tried in that.
-    async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, u32) {
+    /// fails, and what came of earlier tries in that.
+    async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, Vec<String>) {
         let dialects = match subject {
             Subject::Agent(_) => vec![self.background.dialect()],
             Subject::Client(_) => self.dialects(turn),
@@ -362,11 +363,13 @@ impl Run<'_, '_, '_> {
         let courses = join_all(all).await.into_iter().zip(&dialects);
         let told = courses
             .map(|((course, attempts), dialect)| (Course { dialect: Some(*dialect), ..course }, attempts));
-        let (mut failed, passed): (Vec<_>, Vec<_>) = told.partition(|(course, _)| course.trouble.is_some());
-        match passed.into_iter().last() {
-            Some(last) if failed.is_empty() => last,
-            _ => failed.swap_remove(0),
+        let (mut failed, mut passed): (Vec<_>, Vec<_>) =
+            told.partition(|(course, _)| course.trouble.is_some());
+        if !failed.is_empty() {
+            return failed.swap_remove(0);
         }
+        let earlier = passed.iter_mut().flat_map(|(_, earlier)| std::mem::take(earlier)).collect();
+        (passed.swap_remove(0).0, earlier)
     }
 
     /// The dialects in which a client's case is worth running.
@@ -375,18 +378,24 @@ impl Run<'_, '_, '_> {
         Dialect::worthwhile(&self.background.dialects, needs.dialect.as_ref(), mode)
     }
 
-    /// Runs a case in a dialect: again, if it came too late while the harness was late itself.
-    async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> (Course, u32) {
+    /// Runs a case in a dialect: again, if it came too late while the harness was late itself. Gives what came of earlier
+    /// tries, too.
+    async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> (Course, Vec<String>) {
         let (case, asked) = (self.cases[turn.at], &self.asked[turn.at]);
-        let mut attempts = 0;
+        let mut earlier = Vec::new();
         loop {
-            attempts += 1;
             let began = Instant::now();
             let (background, counterpart) = (&self.background, subject.counterpart());
             let (course, _) = conversation::run(background, case, asked, dialect, counterpart).await;
-            let late = matches!(&course.trouble, Some(Trouble::Stumble(stumble)) if stumble.late);
-            if !late || attempts == MOST_ATTEMPTS || self.lateness.since(began).is_none() {
-                return (course, attempts);
+            match &course.trouble {
+                Some(Trouble::Stumble(stumble))
+                    if stumble.late
+                        && earlier.len() + 1 < MOST_ATTEMPTS
+                        && self.lateness.since(began).is_some() =>
+                {
+                    earlier.push(format!("{}: {}", stumble.problem.step, stumble.problem.summary));
+                }
+                _ => return (course, earlier),
             }
         }
     }
@@ -430,7 +439,8 @@ impl Run<'_, '_, '_> {
         let counterpart = Counterpart::Own(RefCell::new(agent));
         let dialect = self.background.dialect();
         let (course, agent) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
-        let mut report = Report { course, ailment: None, log: None, micros: micros(since), attempts: 1 };
+        let mut report =
+            Report { course, ailment: None, log: None, micros: micros(since), earlier: Vec::new() };
         let Some(agent) = agent else { return Alone::Concluded(report) };
         if report.course.trouble.is_some() {
             report.log = agent.log().await;

@@ -22,12 +22,17 @@ impl Run<'_, '_, '_> {
         for Fired { name, set, took } in std::mem::take(&mut report.course.timeouts) {
             self.timeouts.borrow_mut().entry((name, set)).or_default().push(took);
         }
-        let tried = |times: u32| format!("tried {times} times, because the harness itself was late");
-        let attempts = (report.attempts > 1).then(|| tried(report.attempts));
+        let attempts = report.earlier.first().map(|first| {
+            let times = match report.earlier.len() {
+                1 => "once".to_owned(),
+                many => format!("{many} times"),
+            };
+            format!("tried again {times}, because the harness itself was late; at first, {first}")
+        });
         let dialect = report.course.dialect.map(|dialect| format!("in the dialect {dialect}"));
-        let circumstances = match (dialect, attempts) {
+        let circumstances = match (dialect, &attempts) {
             (Some(dialect), Some(attempts)) => Some(format!("{dialect}, {attempts}")),
-            (dialect, attempts) => dialect.or(attempts),
+            (dialect, attempts) => dialect.or_else(|| attempts.clone()),
         };
         let (outcome, reason) = match (&report.course.trouble, report.ailment.take()) {
             (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason.clone())),
@@ -37,7 +42,7 @@ impl Run<'_, '_, '_> {
                     format!("the steps went as expected, but afterwards {ailment}: no proof of anything");
                 (Outcome::Fail, Some(reason))
             }
-            (None, None) => (Outcome::Pass, None),
+            (None, None) => (Outcome::Pass, attempts),
         };
         self.tell(turn, outcome, reason, report);
     }
