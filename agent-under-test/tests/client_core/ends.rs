@@ -1,6 +1,6 @@
 //! How connections end, from either side, and what is said afterwards.
 
-use iaspec_reference::client::core::{Answer, Failure, Kind, Operation};
+use iaspec_reference::client::core::{Answer, Failure, Kind, Operation, OperationId};
 use iaspec_reference::protocol::AgentType;
 use rstest::rstest;
 
@@ -88,6 +88,20 @@ fn close_goes_out_after_what_was_given_before() {
     assert!(client.connection.is_over() && client.connection.failure().is_none());
     let after = client.asks(Operation::Close);
     assert_eq!(client.kinds(), [(after, Err(Kind::Usage))]);
+}
+
+#[test]
+fn an_agent_that_ends_while_the_client_closes_leaves_nothing_undone() {
+    let mut client = Client::v2();
+    let received = client.asks(Operation::Receive);
+    let closed = OperationId(77);
+    client.connection.perform(closed, Operation::Close, TIMEOUT, NOW);
+    assert!(client.connection.ends_output());
+    client.hears_the_end();
+    let outcomes = client.kinds();
+    assert!(outcomes.contains(&(closed, Ok(()))), "{outcomes:?}");
+    assert!(outcomes.contains(&(received, Err(Kind::Closed))), "{outcomes:?}");
+    assert!(client.connection.is_over());
 }
 
 #[test]

@@ -483,6 +483,10 @@ impl Connection {
         if self.failure().is_some() {
             return;
         }
+        // Where nothing is left but the end, an agent that was faster leaves nothing undone.
+        if failure.kind == Kind::Closed && self.ends_output() {
+            self.handle_output_ended();
+        }
         match &mut self.channel {
             // The end of a conversation is told inside TLS, if there is anybody to tell.
             Channel::Tls(session) if failure.kind != Kind::Closed => {
