@@ -82,7 +82,7 @@ fn a_conversation_of_v1_is_shown_in_the_words_of_v1() {
     let text = shown("sessions/v1_ids/any-id:one");
     contains(
         &text,
-        "    told to connect as a v1 client with session 1 (`hello`)\n    handshake_v1, 24 bytes\n",
+        "    told to connect as a v1 client with session 1 (`hello`)\n    tests HS-1\n    handshake_v1, 24 bytes\n",
     );
     contains(
         &text,
