@@ -1,5 +1,7 @@
 //! Where hosts work: a folder each, with the assemblies of its product as they were when it started (MTA-9).
 
+#![allow(clippy::disallowed_methods, reason = "folders are what this is about")]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 //! A [`Member`] is a connection's place in a session. Through it, it [forwards](Host::try_forward) messages to hosts and
 //! [hears](Hearing::poll) what they send. Each host has two threads of its own, because rings are waited for by blocking.
 
+#![allow(clippy::disallowed_methods, reason = "a host has a thread that starts it and ends it")]
+
 mod folder;
 mod host;
 mod outlet;
@@ -105,10 +107,11 @@ impl Hosts {
 
     /// Ends all hosts, and waits for that (SES-6).
     pub(super) async fn stop(&self) {
-        let mut state = self.lock();
-        state.is_stopping = true;
-        state.hosts.values().for_each(|host| host.finish());
-        drop(state);
+        {
+            let mut state = self.lock();
+            state.is_stopping = true;
+            state.hosts.values().for_each(|host| host.finish());
+        }
         let mut working = self.working.subscribe();
         // Whoever is left after that is killed with this process.
         let _ = timeout(LAST_HOSTS, working.wait_for(|working| *working == 0)).await;
