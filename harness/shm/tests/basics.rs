@@ -3,38 +3,15 @@
 
 use std::time::Duration;
 
-use iaspec_shm::{Attached, Error, Expected, Place, Plan, Receiver, Segment, Sender, State, Wait};
+use iaspec_shm::{Error, State, Wait};
 
-const NONCE: [u8; 16] = *b"0123456789abcdef";
+mod support;
 
-fn plan(capacity: u32) -> Plan {
-    Plan { place: Place::Memory, capacity, session: 7, agent_type: 2, nonce: NONCE, rings: true }
-}
-
-fn expected() -> Expected {
-    Expected { nonce: NONCE, agent_pid: std::process::id(), session: 7, agent_type: 2 }
-}
-
-struct Pair {
-    segment: Segment,
-    host: Attached,
-    agent_ends: (Sender, Receiver),
-    host_ends: (Sender, Receiver),
-}
-
-fn pair(capacity: u32) -> Pair {
-    let segment = Segment::create(&plan(capacity)).unwrap();
-    let host = Attached::open(segment.path(), &expected(), true).unwrap();
-    segment.wait_attached(&Wait::forever()).unwrap();
-    let agent_ends = segment.take_ends().unwrap();
-    let host_ends = host.take_ends().unwrap();
-    Pair { segment, host, agent_ends, host_ends }
-}
+use support::{Pair, pair};
 
 #[test]
 fn bytes_go_both_ways_through_a_ring_smaller_than_they() {
-    let Pair { agent_ends: (mut to_host, mut from_host), host_ends: (mut to_agent, mut from_agent), .. } =
-        pair(64);
+    let Pair { mut to_host, mut from_host, mut to_agent, mut from_agent, .. } = pair(64);
     let message: Vec<u8> = (0..10_000_u32).map(|index| index.to_le_bytes()[0]).collect();
     let echoed = std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -63,7 +40,7 @@ fn bytes_go_both_ways_through_a_ring_smaller_than_they() {
 
 #[test]
 fn a_full_ring_takes_nothing_until_room_is_made() {
-    let Pair { agent_ends: (mut to_host, _keep), host_ends: (_sender, mut from_agent), .. } = pair(64);
+    let Pair { mut to_host, from_host: _from_host, to_agent: _to_agent, mut from_agent, .. } = pair(64);
     assert_eq!(to_host.try_write(&[1; 100]).unwrap(), 64);
     assert_eq!(to_host.try_write(&[2; 100]).unwrap(), 0);
     // Room is given back by quarters of the ring.
@@ -79,7 +56,7 @@ fn a_full_ring_takes_nothing_until_room_is_made() {
 
 #[test]
 fn an_empty_ring_gives_nothing_then_the_end() {
-    let Pair { agent_ends: (mut to_host, _keep), host_ends: (_sender, mut from_agent), .. } = pair(64);
+    let Pair { mut to_host, from_host: _from_host, to_agent: _to_agent, mut from_agent, .. } = pair(64);
     let mut buffer = [0; 10];
     assert_eq!(from_agent.try_read(&mut buffer).unwrap(), None);
     to_host.write_all(b"last", &Wait::forever()).unwrap();
@@ -90,7 +67,7 @@ fn an_empty_ring_gives_nothing_then_the_end() {
 
 #[test]
 fn a_sender_learns_that_nobody_reads() {
-    let Pair { agent_ends: (mut to_host, _keep), host_ends: (_sender, from_agent), .. } = pair(64);
+    let Pair { mut to_host, from_agent, .. } = pair(64);
     from_agent.close();
     let error = to_host.write_all(b"x", &Wait::forever()).unwrap_err();
     assert!(matches!(error.cause, Error::PeerClosed { .. }), "{error}");
@@ -98,12 +75,7 @@ fn a_sender_learns_that_nobody_reads() {
 
 #[test]
 fn the_host_reads_what_is_there_before_it_hears_of_closing() {
-    let Pair {
-        segment,
-        host,
-        agent_ends: (mut to_host, mut from_host),
-        host_ends: (to_agent, mut from_agent),
-    } = pair(64);
+    let Pair { segment, host, mut to_host, mut from_host, to_agent, mut from_agent } = pair(64);
     to_host.write_all(b"rest", &Wait::forever()).unwrap();
     segment.link().request_close();
     let mut buffer = [0; 10];
@@ -118,7 +90,7 @@ fn the_host_reads_what_is_there_before_it_hears_of_closing() {
 
 #[test]
 fn an_interruption_ends_a_wait_asleep_and_the_next_if_none_is_under_way() {
-    let Pair { agent_ends: (_to_host, mut from_host), host_ends: _host, .. } = pair(64);
+    let Pair { mut from_host, to_agent: _to_agent, .. } = pair(64);
     let interrupter = from_host.interrupter();
     interrupter.interrupt();
     let mut buffer = [0; 10];
