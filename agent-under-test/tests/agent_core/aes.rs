@@ -14,11 +14,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use iaspec_reference::agent::core::{
-    Connection, End, NoVector, Policy, Product, Request, RequiredEncryption, Sessions, VectorSource, Versions,
+    Connection, End, NoVector, Policy, Product, Request, RequiredEncryption, VectorSource, Versions,
 };
 use iaspec_reference::protocol::{
-    AgentType, Cipher, Command, CommandHeader, Frame, InitializationVector, Key, Padding, SealedFrame,
-    Undecryptable,
+    Cipher, Command, CommandHeader, Frame, InitializationVector, Key, Padding, SealedFrame, Undecryptable,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -202,7 +201,7 @@ fn a_length_above_the_limit_is_refused_before_anything_comes(#[case] length: &st
 #[test]
 fn a_client_that_half_closes_still_gets_what_it_is_owed() {
     let mut client = Client::of(aes(Versions::BOTH), Duration::ZERO);
-    let mut sessions = Sessions::default();
+    let mut sessions = no_sessions();
     let sent = bytes(&format!("{OFFER_BOTH} {OTTER} {THEN_BUILDMASTER}"));
     client.send(&sent[..sent.len() - 1], &mut sessions, Duration::ZERO);
     client.end_input(&mut sessions, Duration::ZERO);
@@ -375,5 +374,5 @@ fn a_v1_message_to_a_product_ends_the_connection() {
     let sent = format!("{V1_NEW_SESSION} 20000000 {}", hex::encode(sealed));
     let client = converse_with(aes(Versions::BOTH), &sent);
     assert_eq!(client.received, bytes(SESSION_1_AES));
-    assert_eq!(client.end(), Some(&End::NoHost(AgentType::OTTER)));
+    assert_eq!(client.end(), Some(&End::NoHost(Product::Otter)));
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use iaspec_reference::agent::core::{
-    Connection, End, FileKind, Product, RefusedUpdate, Request, Sessions, Versions,
-};
-use iaspec_reference::protocol::{AgentType, SessionId};
+use iaspec_reference::agent::core::{Connection, End, FileKind, Product, RefusedUpdate, Request, Versions};
+use iaspec_reference::protocol::SessionId;
 use rstest::rstest;
 
 use crate::support::*;
@@ -114,7 +112,7 @@ fn bytes_after_the_last_known_field_are_ignored() {
 }
 
 #[test]
-fn open_session_is_answered_with_session_0() {
+fn without_hosts_open_session_is_answered_with_session_0() {
     for product in ["00", "01", "02", "03", "04", "ff"] {
         let frame = format!("05000000 01000000 {product} 07000000 01000000 03000000 01");
         let client = converse(Versions::BOTH, &format!("{OFFER_BOTH} {frame}"));
@@ -135,7 +133,7 @@ fn a_v1_message_to_a_product_ends_the_connection_after_what_was_answered() {
     let frames = "01000000 00 03000000 01 00000000 02 65000000 01000000 00 03000000 01";
     let client = converse(Versions::BOTH, &format!("{V1_NEW_SESSION} {frames}"));
     assert_eq!(client.received, bytes(&format!("{SESSION_1} {OTTER_ROOT}")));
-    assert_eq!(client.end(), Some(&End::NoHost(AgentType::BUILDMASTER)));
+    assert_eq!(client.end(), Some(&End::NoHost(Product::BuildMaster)));
 }
 
 #[test]
@@ -193,7 +191,7 @@ fn an_update_is_asked_for_and_later_messages_wait_for_it() {
 #[test]
 fn a_client_that_half_closes_still_gets_what_it_is_owed() {
     let mut client = Client::new(Versions::BOTH, Duration::ZERO);
-    let mut sessions = Sessions::default();
+    let mut sessions = no_sessions();
     let sent = format!("{OFFER_BOTH} 01000000 03000000 01 {UPDATE_V2} 01000000 03000000 02 01000000 0300");
     client.connection.handle_input(&bytes(&sent), Duration::ZERO);
     client.end_input(&mut sessions, Duration::ZERO);
@@ -206,7 +204,7 @@ fn a_client_that_half_closes_still_gets_what_it_is_owed() {
 fn a_client_that_leaves_within_its_handshake_gets_nothing() {
     let mut client = Client::new(Versions::BOTH, Duration::ZERO);
     client.connection.handle_input(&bytes(OFFER_BOTH)[..23], Duration::ZERO);
-    client.end_input(&mut Sessions::default(), Duration::ZERO);
+    client.end_input(&mut no_sessions(), Duration::ZERO);
     assert_eq!((client.received.as_slice(), client.connection.end()), (&[][..], Some(&End::Client)));
     assert!(client.connection.is_over() && client.connection.is_past_handshake());
 }

@@ -10,6 +10,7 @@
 
 mod aes;
 mod conversations;
+mod forwarding;
 mod properties;
 mod support;
 mod time;

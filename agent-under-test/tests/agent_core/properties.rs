@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use iaspec_reference::agent::core::{Admission, Sessions, Versions};
+use iaspec_reference::agent::core::{Admission, Versions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -113,7 +113,7 @@ proptest! {
         let (sent, answers, updates, ended) = model(&messages, v1);
         let stream = [bytes(offer), sent].concat();
         let mut client = Client::new(Versions::BOTH, Duration::ZERO);
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         for piece in pieces(&stream, &cuts) {
             client.send(piece, &mut sessions, Duration::ZERO);
         }
@@ -145,7 +145,7 @@ proptest! {
             .iter()
             .map(|(messages, cuts)| ([bytes(OFFER_BOTH), model(messages, false).0].concat(), cuts))
             .collect();
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         let mut clients: Vec<_> = streams
             .iter()
             .map(|(stream, cuts)| (Client::new(Versions::BOTH, Duration::ZERO), pieces(stream, cuts).into_iter()))
@@ -172,11 +172,11 @@ proptest! {
     /// New sessions that are open together have IDs of their own, none of which is a version.
     #[test]
     fn open_sessions_differ(steps in proptest::collection::vec(any::<Option<Index>>(), 1..200)) {
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         let mut open = Vec::new();
         for step in steps {
             match step {
-                Some(index) if !open.is_empty() => sessions.leave(open.swap_remove(index.index(open.len()))),
+                Some(index) if !open.is_empty() => sessions.leave(open.swap_remove(index.index(open.len())), false, Duration::ZERO),
                 _ => open.push(sessions.join(iaspec_reference::protocol::SessionId(0))),
             }
             let distinct: HashSet<_> = open.iter().collect();

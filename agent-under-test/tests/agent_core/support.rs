@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iaspec_reference::agent::core::{
-    Connection, End, Policy, RefusedUpdate, Request, RequiredEncryption, RootPaths, Sessions, Update,
-    Versions,
+    Connection, End, Forwarded, Opening, Policy, RefusedUpdate, Request, RequiredEncryption, RootPaths,
+    Sessions, Update, Versions,
 };
 use iaspec_reference::protocol::ServerVersion;
 use proptest::prelude::*;
@@ -58,6 +58,9 @@ pub(crate) struct Client {
     pub(crate) received: Vec<u8>,
     pub(crate) updates: Vec<Update>,
     pub(crate) refused: Vec<RefusedUpdate>,
+    /// Whether there is a program for hosts.
+    pub(crate) serves: bool,
+    pub(crate) forwarded: Vec<Forwarded>,
 }
 
 impl Client {
@@ -67,7 +70,14 @@ impl Client {
 
     pub(crate) fn of(policy: Arc<Policy>, now: Duration) -> Self {
         let connection = Connection::new(policy, now);
-        Self { connection, received: Vec::new(), updates: Vec::new(), refused: Vec::new() }
+        Self {
+            connection,
+            received: Vec::new(),
+            updates: Vec::new(),
+            refused: Vec::new(),
+            serves: false,
+            forwarded: Vec::new(),
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8], sessions: &mut Sessions, now: Duration) {
@@ -95,6 +105,18 @@ impl Client {
                     self.updates.push(update);
                     self.connection.handle_update_over(now);
                 }
+                Some(Request::Open(product, wanted)) => {
+                    let session = self.serves.then(|| match sessions.open(product, wanted, now) {
+                        Opening::New(session) | Opening::Found(session) => Some(session),
+                        Opening::OfAnotherProduct => None,
+                    });
+                    self.connection.handle_opened(product, session.flatten(), now);
+                }
+                Some(Request::Forward(message)) if self.serves => {
+                    self.forwarded.push(message);
+                    self.connection.handle_forwarded(now);
+                }
+                Some(Request::Forward(message)) => self.connection.handle_no_host(message.product, now),
                 None => return,
             }
         }
@@ -105,6 +127,11 @@ impl Client {
     }
 }
 
+/// The sessions of an agent that has just started, with the default timeout.
+pub(crate) fn no_sessions() -> Sessions {
+    Sessions::new(Duration::from_secs(30 * 60))
+}
+
 /// All of it in one piece to an agent of these versions.
 pub(crate) fn converse(versions: Versions, hex: &str) -> Client {
     converse_with(policy(versions), hex)
@@ -113,7 +140,7 @@ pub(crate) fn converse(versions: Versions, hex: &str) -> Client {
 /// The same to an agent of any policy.
 pub(crate) fn converse_with(policy: Arc<Policy>, hex: &str) -> Client {
     let mut client = Client::of(policy, Duration::ZERO);
-    client.send(&bytes(hex), &mut Sessions::default(), Duration::ZERO);
+    client.send(&bytes(hex), &mut no_sessions(), Duration::ZERO);
     client
 }
 
@@ -133,7 +160,7 @@ pub(crate) fn cuts() -> impl Strategy<Value = Vec<Index>> {
 /// Everything that shows of a connection once all was sent and its input ended.
 pub(crate) fn outcome(policy: Arc<Policy>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Update>, Option<End>) {
     let mut client = Client::of(policy, Duration::ZERO);
-    let mut sessions = Sessions::default();
+    let mut sessions = no_sessions();
     for piece in pieces {
         client.send(piece, &mut sessions, Duration::ZERO);
     }

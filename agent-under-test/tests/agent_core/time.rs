@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iaspec_reference::agent::core::{Connection, End, Sessions, Versions};
+use iaspec_reference::agent::core::{Connection, End, Versions};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -24,7 +24,7 @@ fn a_silent_client_is_cut_off_at_the_timeout_and_not_before() {
 #[test]
 fn an_idle_connection_stays_open_for_ever() {
     let mut client = Client::new(Versions::BOTH, ACCEPTED);
-    let mut sessions = Sessions::default();
+    let mut sessions = no_sessions();
     client.send(&bytes(OFFER_BOTH), &mut sessions, ACCEPTED);
     assert_eq!(client.connection.deadline(), None);
     let much_later = ACCEPTED + Duration::from_secs(365 * 86_400);
@@ -63,7 +63,7 @@ proptest! {
         timer_is_late in any::<bool>(),
     ) {
         let mut client = Client::new(Versions::BOTH, ACCEPTED);
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         for (byte, arrival) in bytes(OFFER_BOTH).chunks(1).zip(&arrivals) {
             let now = ACCEPTED + Duration::from_millis(*arrival);
             if !timer_is_late && client.connection.deadline().is_some_and(|deadline| deadline <= now) {

@@ -76,7 +76,7 @@ impl TlsClient {
                 .with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let (client, sessions) = (Client::of(ssl(), NOW), Sessions::default());
+        let (client, sessions) = (Client::of(ssl(), NOW), no_sessions());
         let mut client = Self { client, sessions, tls, seen: 9, plaintext: Vec::new(), closed: false };
         client.send_raw(&bytes(OFFER_BOTH), NOW);
         assert_eq!(client.client.received, bytes(PICKED_2000_SSL));

@@ -239,7 +239,7 @@ pub(crate) struct Run {
     /// Print the names of the cases that would run, and why others would be skipped
     #[arg(long, env = "IASPEC_LIST")]
     pub(crate) list: bool,
-    /// The most cases under way at once
+    /// The most cases of a subject under way at once, and the most subjects
     #[arg(long, value_name = "N", env = "IASPEC_JOBS", default_value = "64", value_parser = whole_number::<u16, 1, 65_535>)]
     pub(crate) jobs: u16,
     /// Count differences and warnings as failures

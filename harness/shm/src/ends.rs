@@ -11,8 +11,9 @@ use crate::ring::{Consumer, Fault, Producer};
 use crate::sync::Ordering;
 use crate::wait::{Interrupter, Interruption, Wait, other_half, own_half};
 
-/// Bytes after which a long write is published, and the room of a long read is given back, so that both sides work at
-/// once. In small rings it is half the ring.
+/// Bytes after which a long write is published, so that both sides work at once, and after which the room of what was read
+/// is given back at the latest: earlier only where the ring is empty, since each time costs more than a short message. In
+/// small rings it is a quarter of the ring.
 pub const PUBLICATION: usize = 32 << 10;
 
 /// How often a sleeper looks whether its peer still lives.
@@ -284,6 +285,9 @@ impl Receiver {
         let length = available.min(buffer.len());
         for piece in buffer[..length].chunks_mut(self.publication) {
             self.consumer.take(piece);
+            if self.consumer.unreleased() >= self.publication as u64 || self.consumer.is_drained() {
+                self.consumer.release();
+            }
         }
         Ok(Some(length))
     }
@@ -348,12 +352,13 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        self.consumer.release();
         self.end.close();
     }
 }
 
 fn publication(link: &Link) -> usize {
-    PUBLICATION.min(link.mapping().capacity() as usize / 2)
+    PUBLICATION.min(link.mapping().capacity() as usize / 4)
 }
 
 /// What is left of slices that are written one behind the other.

@@ -135,6 +135,8 @@ pub(crate) struct Consumer {
     pub(crate) memory: RingMemory,
     rings: bool,
     read: u64,
+    /// What of `read` the producer has been told.
+    released: u64,
     /// The producer's count when it was last looked at.
     written: u64,
 }
@@ -145,7 +147,7 @@ impl Consumer {
         let read = memory.consumer().counter.load(Ordering::Relaxed);
         let written = memory.producer().counter.load(Ordering::Acquire);
         filling(written, read, memory.capacity())?;
-        Ok(Self { memory, rings, read, written })
+        Ok(Self { memory, rings, read, released: read, written })
     }
 
     /// The producer's count when it was last looked at.
@@ -169,11 +171,28 @@ impl Consumer {
         Ok(available)
     }
 
-    /// Takes the next bytes, which must be available, and gives their room back.
+    /// Takes the next bytes, which must be available. Their room is the producer's once released.
     pub(crate) fn take(&mut self, buffer: &mut [u8]) {
         self.memory.copy_out(self.read, buffer);
         self.read += buffer.len() as u64;
-        self.memory.consumer().counter.store(self.read, Ordering::Release);
-        self.memory.consumer().ring(self.memory.producer(), self.rings);
+    }
+
+    /// Bytes taken whose room is not released.
+    pub(crate) fn unreleased(&self) -> u64 {
+        self.read - self.released
+    }
+
+    /// Whether all is taken that was there when the producer's count was last looked at.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.read == self.written
+    }
+
+    /// Gives the room of all that is taken back to the producer.
+    pub(crate) fn release(&mut self) {
+        if self.unreleased() > 0 {
+            self.released = self.read;
+            self.memory.consumer().counter.store(self.read, Ordering::Release);
+            self.memory.consumer().ring(self.memory.producer(), self.rings);
+        }
     }
 }

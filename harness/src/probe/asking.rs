@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::greeting::{Greeted, Target};
-use super::reading::{Awaited, Reader, Response, ServerVersionForm, Verdict};
+use super::reading::{Awaited, Reader, Response, Verdict};
 use crate::engine::agent::connection::{Connection, End};
 use crate::engine::agent::secure::Layer;
 use crate::format::{AES_BLOCK, Padding, Secrets};
@@ -16,6 +16,7 @@ use crate::hex_text::spaced;
 use crate::subject::placeholders::Values;
 use crate::terms::{Encryption, TimeSpan};
 use crate::vectors::transcript::Party;
+use crate::vectors::transcript::entry::ServerVersion;
 use crate::vectors::transcript::play::Framing;
 
 /// The command of Get Agent Root Path and of its response (MTA-3).
@@ -61,7 +62,7 @@ pub(super) struct TlsSeen {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     /// How its server version is written.
-    pub(super) form: ServerVersionForm,
+    pub(super) form: ServerVersion,
     /// Its server version.
     pub(super) server_version: Vec<i32>,
     /// What TLS came to, where there is any.
@@ -93,7 +94,7 @@ pub(super) enum Unanswered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tie {
     /// The form that fits.
-    pub(super) form: ServerVersionForm,
+    pub(super) form: ServerVersion,
     /// What came behind the number of the acknowledgement: 16 bytes or more.
     pub(super) came: Vec<u8>,
     /// The response, and how long it took.
@@ -160,10 +161,7 @@ pub(super) async fn ask(
 }
 
 /// Half-closes a connection without asking anything, and looks how much had come when the agent has ended it.
-pub(super) async fn form_by_end(
-    greeted: Greeted,
-    target: &Target<'_>,
-) -> Option<(ServerVersionForm, Vec<i32>)> {
+pub(super) async fn form_by_end(greeted: Greeted, target: &Target<'_>) -> Option<(ServerVersion, Vec<i32>)> {
     greeted.connection.shut_down();
     let came = greeted
         .connection
@@ -174,8 +172,8 @@ pub(super) async fn form_by_end(
     greeted.connection.close().await;
     let (true, came) = came? else { return None };
     let form = match came.len() {
-        4 => ServerVersionForm::Int32,
-        16 => ServerVersionForm::Int32x4,
+        4 => ServerVersion::Int32,
+        16 => ServerVersion::Int32x4,
         _ => return None,
     };
     Some((form, numbers(&came)))

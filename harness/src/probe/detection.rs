@@ -3,10 +3,10 @@
 use super::asking::{Asked, Asker, Question, Tie, Unanswered, ask, form_by_end, numbers};
 use super::greeting::{Greeted, Target, greet};
 use super::offer::Offer;
-use super::reading::ServerVersionForm;
 use crate::format::Padding;
 use crate::hex_text::spaced;
 use crate::terms::Encryption;
+use crate::vectors::transcript::entry::ServerVersion;
 
 /// Otter and BuildMaster: two products whose root paths differ (MTA-5).
 const FIRST_PRODUCT: u8 = 1;
@@ -23,7 +23,7 @@ pub(crate) struct Knob<T> {
 /// What was found out, or why not.
 #[derive(Clone, Debug)]
 pub(crate) struct Detection {
-    pub(crate) server_version: Result<Knob<ServerVersionForm>, String>,
+    pub(crate) server_version: Result<Knob<ServerVersion>, String>,
     /// `None` where the mode is another one than aes.
     pub(crate) aes_padding: Option<Result<Knob<Padding>, String>>,
     /// The server version itself.
@@ -71,7 +71,7 @@ impl Detecting<'_> {
         self.ask(greeted, padding, product).await
     }
 
-    async fn form_by_end(&self) -> Option<(ServerVersionForm, Vec<i32>)> {
+    async fn form_by_end(&self) -> Option<(ServerVersion, Vec<i32>)> {
         form_by_end(greet(self.target, self.offer).await.ok()?, self.target).await
     }
 
@@ -82,7 +82,7 @@ impl Detecting<'_> {
     /// One int32 fits, and four are open: then three of the four would be a header and a path. The server version is
     /// the same whatever is asked for, and paths are not.
     async fn break_tie(&self, tie: Tie) -> Result<Asked, Unanswered> {
-        let narrow = ServerVersionForm::Int32;
+        let narrow = ServerVersion::Int32;
         let differs = |other: &Tie| {
             tie.form == narrow && other.form == narrow && tie.came.get(4..16) != other.came.get(4..16)
         };
@@ -115,7 +115,7 @@ impl Detection {
     }
 
     /// The same with what a connection told that ended without a message: all that can be had without the key.
-    fn with_form_of(mut self, seen: Option<(ServerVersionForm, Vec<i32>)>) -> Self {
+    fn with_form_of(mut self, seen: Option<(ServerVersion, Vec<i32>)>) -> Self {
         if let Some((reading, numbers)) = seen {
             let size = reading.size();
             let how =

@@ -22,6 +22,5 @@ pub(crate) use detection::{Detection, Knob, detect};
 pub use facts::{Answer, Facts, NotProbed, NotProbedKind, OfferFacts, ReadingFacts, TlsFacts};
 pub(crate) use greeting::{Target, greet};
 pub use offer::Offer;
-pub use reading::ServerVersionForm;
 pub use survey::{Options, survey};
 pub use times::{Span, Times};

@@ -47,7 +47,7 @@ impl Offer {
     /// # Errors
     ///
     /// The formats describe no such handshake.
-    pub(super) fn bytes(self, formats: &Formats) -> Result<Vec<u8>, String> {
+    pub(crate) fn bytes(self, formats: &Formats) -> Result<Vec<u8>, String> {
         let (format, value) = match self {
             Offer::Session(session) => {
                 (formats.iter().next(), json!({"version": formats.oldest_version(), "session": session}))

@@ -14,45 +14,15 @@
 //!
 //! Only paths of a few bytes leave a second reading open in clear, such as `C:\`: see [`Verdict::Tied`].
 
-use serde::Serialize;
-
 use super::asking::COMMAND;
 use crate::format::{AES_BLOCK, Formats, Padding, Secrets};
+use crate::vectors::transcript::entry::ServerVersion;
 
 /// The most data bytes of a response with a path: a path of Windows has 32767 characters at most.
 const LARGEST_RESPONSE: usize = 128 << 10;
 
 /// The most bytes of a TLS record's fragment, that of TLS 1.2 encrypted included.
 const LARGEST_RECORD: usize = (16 << 10) + 2048;
-
-/// How the server version of acknowledgements is written (HS-9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ServerVersionForm {
-    /// One int32.
-    #[serde(rename = "int32")]
-    Int32,
-    /// Four of them.
-    #[serde(rename = "int32x4")]
-    Int32x4,
-}
-
-impl ServerVersionForm {
-    /// Both.
-    const ALL: [Self; 2] = [Self::Int32, Self::Int32x4];
-
-    /// How many numbers it has.
-    pub fn numbers(self) -> usize {
-        match self {
-            Self::Int32 => 1,
-            Self::Int32x4 => 4,
-        }
-    }
-
-    /// How many bytes it has.
-    pub fn size(self) -> usize {
-        4 * self.numbers()
-    }
-}
 
 /// What was asked for, and so must come behind the server version.
 #[derive(Clone, Debug)]
@@ -101,11 +71,11 @@ enum Fit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// One reading holds.
-    Found(ServerVersionForm, Option<Response>),
+    Found(ServerVersion, Option<Response>),
     /// More bytes have to tell.
     Open,
     /// One reading fits, the other is open: one more question brings bytes that may contradict it.
-    Tied(ServerVersionForm, Option<Response>),
+    Tied(ServerVersion, Option<Response>),
     /// Both fit.
     Both,
     /// Neither fits.
@@ -123,11 +93,11 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Judges the bytes behind the number of an acknowledgement; `ended` tells that no more will come.
     pub(super) fn judge(self, bytes: &[u8], ended: bool, awaited: &Awaited) -> Verdict {
-        let fits = ServerVersionForm::ALL.map(|form| {
+        let fits = ServerVersion::ALL.map(|form| {
             let fit = bytes.get(form.size()..).map_or(Fit::Open, |rest| self.fit(rest, awaited));
             if ended && fit == Fit::Open { Fit::Contradicted } else { fit }
         });
-        let [narrow, wide] = ServerVersionForm::ALL;
+        let [narrow, wide] = ServerVersion::ALL;
         match (fits, awaited) {
             ([Fit::Whole(response), Fit::Contradicted], _) => Verdict::Found(narrow, response),
             ([Fit::Contradicted, Fit::Whole(response)], _) => Verdict::Found(wide, response),

@@ -21,20 +21,21 @@ pub enum Owner {
 /// Whether what listens on a TCP port belongs to one of some processes.
 pub fn owner(port: u16, processes: &[i32]) -> Owner {
     let Some(all) = platform::listeners() else { return Owner::Unknown };
-    let there: HashSet<u64> =
-        all.iter().filter(|listener| listener.port == port).map(|listener| listener.inode).collect();
-    if there.is_empty() {
-        return Owner::Nobody;
-    }
-    let mut hidden = false;
-    for process in processes {
-        match platform::sockets(*process) {
-            Some(sockets) if sockets.iter().any(|socket| there.contains(socket)) => return Owner::Theirs,
-            Some(_) => {}
-            None => hidden = true,
+    let sockets: Vec<Option<HashSet<u64>>> =
+        processes.iter().map(|process| platform::sockets(*process)).collect();
+    let mut somebody = false;
+    // The rest of the table is not looked at once theirs is found: it costs more the more connections there are.
+    for listener in all.filter(|listener| listener.port == port) {
+        if sockets.iter().flatten().any(|sockets| sockets.contains(&listener.inode)) {
+            return Owner::Theirs;
         }
+        somebody = true;
     }
-    if hidden { Owner::Unknown } else { Owner::Other }
+    match somebody {
+        false => Owner::Nobody,
+        true if sockets.contains(&None) => Owner::Unknown,
+        true => Owner::Other,
+    }
 }
 
 /// The TCP ports on which some processes listen, in ascending order.
@@ -42,11 +43,8 @@ pub fn ports(processes: &[i32]) -> Vec<u16> {
     let Some(all) = platform::listeners() else { return Vec::new() };
     let theirs: HashSet<u64> =
         processes.iter().filter_map(|process| platform::sockets(*process)).flatten().collect();
-    let mut ports: Vec<u16> = all
-        .iter()
-        .filter(|listener| theirs.contains(&listener.inode))
-        .map(|listener| listener.port)
-        .collect();
+    let mut ports: Vec<u16> =
+        all.filter(|listener| theirs.contains(&listener.inode)).map(|listener| listener.port).collect();
     ports.sort_unstable();
     ports.dedup();
     ports
@@ -64,8 +62,9 @@ struct Listener {
 
 #[cfg(target_os = "linux")]
 mod platform {
+    use std::collections::HashSet;
     use std::fs::File;
-    use std::io::{BufRead, BufReader, Read};
+    use std::io::{BufRead, BufReader};
 
     use super::Listener;
 
@@ -74,18 +73,17 @@ mod platform {
 
     /// How much is read at once: a few lines. Listeners stand before all connections, of which there may be tens of
     /// thousands, and the system makes up no more lines than are read.
-    const FEW_LINES: usize = 1024;
+    const FEW_LINES: usize = 320;
 
-    pub(super) fn listeners() -> Option<Vec<Listener>> {
-        let mut all = read(File::open("/proc/net/tcp").ok()?);
-        all.extend(File::open("/proc/net/tcp6").map(read).unwrap_or_default());
-        Some(all)
+    pub(super) fn listeners() -> Option<impl Iterator<Item = Listener>> {
+        let first = File::open("/proc/net/tcp").ok()?;
+        Some(read(first).chain(File::open("/proc/net/tcp6").into_iter().flat_map(read)))
     }
 
     /// The listeners at the head of a table, below its title.
-    fn read(table: impl Read) -> Vec<Listener> {
+    fn read(table: File) -> impl Iterator<Item = Listener> {
         let lines = BufReader::with_capacity(FEW_LINES, table).lines().skip(1);
-        lines.map_while(|line| listener(&line.ok()?)).collect()
+        lines.map_while(|line| listener(&line.ok()?))
     }
 
     /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`
@@ -100,7 +98,7 @@ mod platform {
     }
 
     /// The sockets that a process has open; `None` where they cannot be seen.
-    pub(super) fn sockets(process: i32) -> Option<Vec<u64>> {
+    pub(super) fn sockets(process: i32) -> Option<HashSet<u64>> {
         let folder = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
         let socket = |path: std::path::PathBuf| {
             path.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
@@ -117,13 +115,15 @@ mod platform {
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
+    use std::collections::HashSet;
+
     use super::Listener;
 
-    pub(super) fn listeners() -> Option<Vec<Listener>> {
+    pub(super) fn listeners() -> Option<std::iter::Empty<Listener>> {
         None
     }
 
-    pub(super) fn sockets(_process: i32) -> Option<Vec<u64>> {
+    pub(super) fn sockets(_process: i32) -> Option<HashSet<u64>> {
         None
     }
 

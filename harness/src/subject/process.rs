@@ -165,6 +165,8 @@ pub struct Process {
     log: Arc<Mutex<Log>>,
     stop_signal: StopSignal,
     stop_within: Duration,
+    /// Whether nothing is left of it and of what it started.
+    gone: bool,
     /// How it ended, once it did.
     ending: watch::Receiver<Option<Ending>>,
     /// Its standard input, until it is closed.
@@ -211,7 +213,7 @@ impl Process {
         }
         let ending = watch_over(child);
         let (stop_signal, stop_within) = (manifest.stop_signal, manifest.stop_within);
-        Ok(Self { pid, mark, log, stop_signal, stop_within, ending, stdin, stdout })
+        Ok(Self { pid, mark, log, stop_signal, stop_within, gone: false, ending, stdin, stdout })
     }
 
     /// Its process id.
@@ -332,6 +334,7 @@ impl Process {
             }
             seen.iter().for_each(|pid| tree::reap(*pid));
             if members.is_empty() || Instant::now() >= deadline {
+                self.gone = members.is_empty() && ending.is_some();
                 return ending;
             }
             sleep(Duration::from_millis(10)).await;
@@ -342,6 +345,9 @@ impl Process {
 impl Drop for Process {
     /// The last resort when a run is torn down: what [`Process::stop`] and [`Process::kill`] do with patience.
     fn drop(&mut self) {
+        if self.gone {
+            return tree::forget(self.pid);
+        }
         if self.ending().is_none() {
             tree::kill_group(self.pid);
         }

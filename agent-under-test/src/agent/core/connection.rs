@@ -25,6 +25,9 @@ use crate::protocol::{
 /// Bytes of a handshake (HS-1).
 const HANDSHAKE_SIZE: usize = 24;
 
+/// What Open Session is answered with that cannot be served (RTE-2).
+const NO_SESSION: i32 = 0;
+
 /// With so many bytes unsent, a client that does not read gets nothing more handled.
 const OUTPUT_LIMIT: usize = 64 << 10;
 
@@ -41,6 +44,10 @@ pub struct Connection {
     outbox: Outbox,
     acknowledged: bool,
     input_ended: bool,
+    /// Whether it hears the hosts of its session (RTE-4).
+    is_client: bool,
+    /// The product whose session it was bound to by Open Session (RTE-2).
+    bound: Option<Product>,
     deadline: Option<Duration>,
     request: Option<Request>,
     refusals: Vec<RefusedUpdate>,
@@ -56,8 +63,8 @@ enum Phase {
     Securing(Framing),
     /// Messages are handled.
     Messages(Framing),
-    /// An update is being made; later messages wait for it (MTA-8).
-    Updating(Framing),
+    /// A request of a message is being met; later messages wait for it (MTA-8, RTE-2, ORD-1).
+    Waiting(Framing),
     /// What is left is sent, then it is over.
     Ending(End),
 }
@@ -69,6 +76,21 @@ pub enum Request {
     Session(SessionId),
     /// Files to be put in place; see [`Connection::handle_update_over`].
     Update(Update),
+    /// A place in a session of v2, 0 for a new one; see [`Connection::handle_opened`].
+    Open(Product, SessionId),
+    /// A message for a product's host; see [`Connection::handle_forwarded`].
+    Forward(Forwarded),
+}
+
+/// A message on its way between a client and a host; its bytes mean nothing to the agent (CMP-5).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Forwarded {
+    /// Whose host it is for, or comes from.
+    pub product: Product,
+    /// Its command.
+    pub command: Command,
+    /// Its data.
+    pub data: Bytes,
 }
 
 impl Connection {
@@ -84,6 +106,8 @@ impl Connection {
             outbox: Outbox::default(),
             acknowledged: false,
             input_ended: false,
+            is_client: false,
+            bound: None,
             deadline,
             request: None,
             refusals: Vec::new(),
@@ -102,7 +126,7 @@ impl Connection {
         match self.phase {
             Phase::Handshake => true,
             Phase::Securing(_) | Phase::Messages(_) => !self.input_ended && !self.is_congested(),
-            Phase::Joining { .. } | Phase::Updating(_) | Phase::Ending(_) => false,
+            Phase::Joining { .. } | Phase::Waiting(_) | Phase::Ending(_) => false,
         }
     }
 
@@ -128,6 +152,18 @@ impl Connection {
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ending(_)) && self.output().is_empty()
+    }
+
+    /// Whether it counts as a client of its session, and hears its hosts (RTE-4).
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// Whether a message of a host is taken now: not while the client does not read, so that what is sent stays bounded.
+    #[must_use]
+    pub fn wants_host_message(&self) -> bool {
+        matches!(self.phase, Phase::Messages(_) | Phase::Waiting(_)) && !self.is_congested()
     }
 
     /// Why it ends, from the moment that this is certain.
@@ -183,7 +219,7 @@ impl Connection {
                 self.finish(End::HandshakeTimeout(self.policy.handshake_timeout), now);
             }
             Phase::Ending(_) => self.outbox = Outbox::default(),
-            Phase::Messages(_) | Phase::Updating(_) => {}
+            Phase::Messages(_) | Phase::Waiting(_) => {}
         }
     }
 
@@ -197,7 +233,55 @@ impl Connection {
 
     /// The update that was [requested](Request::Update) is over; whether it was made does not matter here.
     pub fn handle_update_over(&mut self, now: Duration) {
-        if let Phase::Updating(framing) = self.phase {
+        self.go_on(now);
+    }
+
+    /// The session that was [requested](Request::Open) is there, or cannot be served.
+    pub fn handle_opened(&mut self, product: Product, session: Option<SessionId>, now: Duration) {
+        if !matches!(self.phase, Phase::Waiting(_)) {
+            return;
+        }
+        if session.is_some() {
+            self.is_client = true;
+            self.bound = Some(product);
+        }
+        let id = session.map_or(NO_SESSION, |session| session.0);
+        match self.answer(Command::OPEN_SESSION, &id.to_le_bytes()) {
+            Ok(()) => self.go_on(now),
+            Err(end) => self.finish(end, now),
+        }
+    }
+
+    /// The message that was to be [forwarded](Request::Forward) is on its way.
+    pub fn handle_forwarded(&mut self, now: Duration) {
+        self.go_on(now);
+    }
+
+    /// No host can be had for the message that was to be [forwarded](Request::Forward) (RTE-8).
+    pub fn handle_no_host(&mut self, product: Product, now: Duration) {
+        if matches!(self.phase, Phase::Waiting(_)) {
+            self.finish(End::NoHost(product), now);
+        }
+    }
+
+    /// A host of its session sent this (RTE-4).
+    pub fn handle_host_message(&mut self, message: &Forwarded, now: Duration) {
+        if matches!(self.phase, Phase::Messages(_) | Phase::Waiting(_))
+            && let Err(end) = self.answer(message.command, &message.data)
+        {
+            self.finish(end, now);
+        }
+    }
+
+    /// A host of its session is gone, and with it the session (RTE-8).
+    pub fn handle_host_gone(&mut self, product: Product, now: Duration) {
+        if matches!(self.phase, Phase::Messages(_) | Phase::Waiting(_)) {
+            self.finish(End::HostGone(product), now);
+        }
+    }
+
+    fn go_on(&mut self, now: Duration) {
+        if let Phase::Waiting(framing) = self.phase {
             self.phase = Phase::Messages(framing);
             self.advance(now);
         }
@@ -207,7 +291,7 @@ impl Connection {
     fn receive(&mut self, bytes: &[u8], now: Duration) {
         let Self { policy, channel, inbox, outbox, .. } = self;
         let framing = match self.phase {
-            Phase::Securing(framing) | Phase::Messages(framing) | Phase::Updating(framing) => Some(framing),
+            Phase::Securing(framing) | Phase::Messages(framing) | Phase::Waiting(framing) => Some(framing),
             Phase::Handshake | Phase::Joining { .. } | Phase::Ending(_) => None,
         };
         let Channel::Tls(session) = channel else {
@@ -338,9 +422,15 @@ impl Connection {
     }
 
     fn message(&mut self, message: Message, framing: Framing) -> Result<(), End> {
-        match Product::of(message.target) {
+        // In v1 the first complete message makes a client (RTE-4).
+        self.is_client |= framing == Framing::V1;
+        match self.bound.or_else(|| Product::of(message.target)) {
             Some(Product::Meta) => self.meta_message(message, framing),
-            Some(_) => Err(End::NoHost(message.target)),
+            Some(product) => {
+                let Message { command, data, .. } = message;
+                self.wait_for(Request::Forward(Forwarded { product, command, data }), framing);
+                Ok(())
+            }
             // Perhaps a product of the future (CMP-3).
             None => Ok(()),
         }
@@ -350,7 +440,7 @@ impl Connection {
     fn meta_message(&mut self, message: Message, framing: Framing) -> Result<(), End> {
         let Message { command, data, .. } = message;
         match command {
-            Command::OPEN_SESSION if framing == Framing::V2 => self.open_session(&data),
+            Command::OPEN_SESSION if framing == Framing::V2 => self.open_session(&data, framing),
             Command::UPDATE_AGENT => {
                 self.update(&data, framing);
                 Ok(())
@@ -361,21 +451,25 @@ impl Connection {
         }
     }
 
-    /// No product has a host program, so no session can be served (RTE-2).
-    fn open_session(&mut self, data: &[u8]) -> Result<(), End> {
-        const NO_SESSION: i32 = 0;
-        if OpenSession::decode(data).is_ok() {
-            self.answer(Command::OPEN_SESSION, &NO_SESSION.to_le_bytes())?;
+    fn open_session(&mut self, data: &[u8], framing: Framing) -> Result<(), End> {
+        let Ok((request, _)) = OpenSession::decode(data) else { return Ok(()) };
+        match Product::of(request.agent_type) {
+            Some(product) if product != Product::Meta => {
+                self.wait_for(Request::Open(product, request.session), framing);
+                Ok(())
+            }
+            _ => self.answer(Command::OPEN_SESSION, &NO_SESSION.to_le_bytes()),
         }
-        Ok(())
+    }
+
+    fn wait_for(&mut self, request: Request, framing: Framing) {
+        self.request = Some(request);
+        self.phase = Phase::Waiting(framing);
     }
 
     fn update(&mut self, data: &Bytes, framing: Framing) {
         match Update::decode(data) {
-            Ok(update) => {
-                self.request = Some(Request::Update(update));
-                self.phase = Phase::Updating(framing);
-            }
+            Ok(update) => self.wait_for(Request::Update(update), framing),
             Err(refused) => self.refusals.push(refused),
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::negotiation::Refusal;
+use super::policy::Product;
 use crate::channel::{NoVector, SendError, TlsFailure};
-use crate::protocol::{AgentType, Malformed, OpenError, SealError, TooLong, Undecryptable};
+use crate::protocol::{Malformed, OpenError, SealError, TooLong, Undecryptable};
 
 /// Why a connection is over.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -33,8 +34,11 @@ pub enum End {
     #[error("TLS: {0}")]
     Tls(String),
     /// A message to a product whose host cannot be started (RTE-8).
-    #[error("no host can be started for agent type {}", .0.0)]
-    NoHost(AgentType),
+    #[error("no host can be started for {}", .0.name())]
+    NoHost(Product),
+    /// A host of its session is gone (RTE-8).
+    #[error("the host for {} is gone", .0.name())]
+    HostGone(Product),
     /// An answer that cannot be put in a frame.
     #[error("an answer cannot be sent: {0}")]
     Unsendable(#[from] SealError),

@@ -12,7 +12,7 @@ use crate::protocol::{
 pub(super) enum Framing {
     /// Clients name the target of each message.
     V1,
-    /// The connection itself is at a target: so far always at meta.
+    /// The connection itself is at a target: meta, until it is bound to a product's session.
     V2,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Nothing in here does input or output, reads a clock or makes anything random but what TLS needs. A time is a [`Duration`](std::time::Duration) since
 //! the agent started, so that a test lets half an hour pass in no time. [`Connection`] is what a client talks
-//! to; [`Admission`] decides whom a connection is made for at all; [`Sessions`] knows which session IDs are in
-//! use.
+//! to; [`Admission`] decides whom a connection is made for at all; [`Sessions`] knows which sessions there are and
+//! when their hosts are to be ended.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -41,10 +41,10 @@ mod update;
 
 pub use crate::channel::{NoVector, VectorSource};
 pub use admission::{Admission, AllowedAddresses};
-pub use connection::{Connection, Request};
+pub use connection::{Connection, Forwarded, Request};
 pub use end::End;
 pub use file_name::{FileName, UnsuitableName};
 pub use negotiation::{Agreement, Refusal, negotiate};
 pub use policy::{Policy, Product, RequiredEncryption, RootPaths, UnsupportedVersion, Versions};
-pub use sessions::Sessions;
+pub use sessions::{Opening, Sessions};
 pub use update::{FileKind, MAX_FILES, NewFile, RefusedUpdate, Update};

@@ -69,7 +69,7 @@ impl RootPaths {
 }
 
 /// Whose files an agent keeps: the agent types that exist (MTA-1).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Product {
     /// The agent itself, type 0.
     Meta,
@@ -91,6 +91,17 @@ impl Product {
             AgentType::BUILDMASTER => Some(Self::BuildMaster),
             AgentType::HEDGEHOG => Some(Self::Hedgehog),
             _ => None,
+        }
+    }
+
+    /// Its agent type.
+    #[must_use]
+    pub fn agent_type(self) -> AgentType {
+        match self {
+            Self::Meta => AgentType::META,
+            Self::Otter => AgentType::OTTER,
+            Self::BuildMaster => AgentType::BUILDMASTER,
+            Self::Hedgehog => AgentType::HEDGEHOG,
         }
     }
 

@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::Agent;
+use super::hosts::{Heard, Host, Member};
 use super::listener::Slot;
-use super::{Agent, Membership};
-use crate::agent::core::{Connection, End, Request};
+use crate::agent::core::{Connection, End, Forwarded, Product, Request};
 use crate::parting::part;
 
 /// Bytes read at once.
@@ -29,7 +30,7 @@ thread_local! {
 /// Serves a client until one of the two has enough.
 pub(super) async fn serve_client(agent: &Arc<Agent>, mut socket: TcpStream, peer: SocketAddr, slot: Slot) {
     let connection = Connection::new(Arc::clone(&agent.policy), agent.now());
-    let mut client = Client { agent, peer, connection, membership: None, update: None };
+    let mut client = Client { agent, peer, connection, member: None, host: None, waiting: None };
     if client.converse(&mut socket, Connection::is_past_handshake).await.is_err() {
         return;
     }
@@ -50,9 +51,21 @@ struct Client<'a> {
     peer: SocketAddr,
     connection: Connection,
     /// Its place in a session, once it has one.
-    membership: Option<Membership>,
-    /// The update that it waits for. It goes on even if the client leaves.
-    update: Option<JoinHandle<()>>,
+    member: Option<Member>,
+    /// The host that its last message went to.
+    host: Option<Arc<Host>>,
+    /// What its later messages wait for.
+    waiting: Option<Waiting>,
+}
+
+/// Something that takes its time.
+enum Waiting {
+    /// An update. It goes on even if the client leaves.
+    Update(JoinHandle<()>),
+    /// A place in a product's session.
+    Session(Product, Pin<Box<dyn Future<Output = Option<Member>> + Send>>),
+    /// Room for a message on its way to a host.
+    Room(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 impl Client<'_> {
@@ -75,16 +88,49 @@ impl Client<'_> {
         for refused in self.connection.take_refusals() {
             self.agent.log.line(format_args!("{}: refused an update: {refused}", self.peer));
         }
+        if self.connection.is_client()
+            && let Some(member) = self.member.as_mut().filter(|member| member.hearing().is_none())
+        {
+            member.enter(None);
+        }
+        // Meeting one may bring the next.
         while let Some(request) = self.connection.take_request() {
-            match request {
-                Request::Session(wanted) => {
-                    let membership = Membership::new(self.agent, wanted);
-                    self.connection.handle_session(membership.session, self.agent.now());
-                    self.membership = Some(membership);
-                }
-                Request::Update(update) => {
-                    self.update = Some(tokio::spawn(Arc::clone(self.agent).update(update, self.peer)));
-                }
+            self.meet(request);
+        }
+    }
+
+    fn meet(&mut self, request: Request) {
+        let now = self.agent.now();
+        match request {
+            Request::Session(wanted) => {
+                let member = Member::join(self.agent, wanted);
+                self.connection.handle_session(member.session, now);
+                self.member = Some(member);
+            }
+            Request::Update(update) => {
+                let update = Arc::clone(self.agent).update(update, self.peer);
+                self.waiting = Some(Waiting::Update(tokio::spawn(update)));
+            }
+            Request::Open(product, wanted) => {
+                let opening = Member::open(Arc::clone(self.agent), product, wanted);
+                self.waiting = Some(Waiting::Session(product, Box::pin(opening)));
+            }
+            Request::Forward(message) => self.forward(message),
+        }
+    }
+
+    /// Hands a message to its host, at once where there is room.
+    fn forward(&mut self, message: Forwarded) {
+        let product = message.product;
+        if self.host.as_ref().is_none_or(|host| host.product() != product) {
+            self.host = self.member.as_ref().and_then(|member| member.host(product));
+        }
+        let now = self.agent.now();
+        let Some(host) = &self.host else { return self.connection.handle_no_host(product, now) };
+        match host.try_forward(message) {
+            Ok(()) => self.connection.handle_forwarded(now),
+            Err(message) => {
+                self.waiting = Some(Waiting::Room(Box::pin(Arc::clone(host).forward(message))));
             }
         }
     }
@@ -96,13 +142,16 @@ impl Client<'_> {
         stream: &mut S,
         timer: Pin<&mut Sleep>,
     ) -> Poll<io::Result<()>> {
-        if self.poll_update(context).is_ready() {
+        if self.poll_waiting(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
         if !self.connection.output().is_empty()
             && let Poll::Ready(sent) = Pin::new(&mut *stream).poll_write(context, self.connection.output())
         {
             return Poll::Ready(sent.map(|count| self.connection.handle_sent(count, self.agent.now())));
+        }
+        if self.connection.wants_host_message() && self.poll_hosts(context).is_ready() {
+            return Poll::Ready(Ok(()));
         }
         if self.connection.wants_input()
             && let Poll::Ready(read) = self.poll_read(context, stream)
@@ -113,13 +162,44 @@ impl Client<'_> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_update(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(update) = &mut self.update else { return Poll::Pending };
-        // What became of it is in the log.
-        let _ = ready!(Pin::new(update).poll(context));
-        self.update = None;
-        self.connection.handle_update_over(self.agent.now());
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = self.agent.now();
+        match &mut self.waiting {
+            None => return Poll::Pending,
+            Some(Waiting::Update(update)) => {
+                // What became of it is in the log.
+                let _ = ready!(Pin::new(update).poll(context));
+                self.connection.handle_update_over(now);
+            }
+            Some(Waiting::Session(product, opening)) => {
+                let member = ready!(opening.as_mut().poll(context));
+                self.connection.handle_opened(*product, member.as_ref().map(|member| member.session), now);
+                self.member = member;
+            }
+            Some(Waiting::Room(room)) => {
+                ready!(room.as_mut().poll(context));
+                self.connection.handle_forwarded(now);
+            }
+        }
+        self.waiting = None;
         Poll::Ready(())
+    }
+
+    /// Takes what hosts have sent, as long as there is room for it.
+    fn poll_hosts(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(hearing) = self.member.as_ref().and_then(Member::hearing) else { return Poll::Pending };
+        let now = self.agent.now();
+        let mut heard = Poll::Pending;
+        while self.connection.wants_host_message()
+            && let Poll::Ready(next) = hearing.poll(context)
+        {
+            match next {
+                Heard::Message(message) => self.connection.handle_host_message(&message, now),
+                Heard::Gone(product) => self.connection.handle_host_gone(product, now),
+            }
+            heard = Poll::Ready(());
+        }
+        heard
     }
 
     fn poll_read<S: AsyncRead + Unpin>(

@@ -141,6 +141,7 @@ impl Drop for Slot {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "the test reads a log")]
 mod tests {
+    use super::super::hosts::Hosts;
     use super::*;
     use crate::agent::settings::{Choices, Settings};
     use crate::log::Log;
@@ -161,7 +162,8 @@ mod tests {
         let file = folder.path().join("agent.log");
         let (log, writer) = Log::open(Some(&file)).unwrap();
         let policy = Settings::new(Choices::default()).unwrap().policy;
-        let agent = Arc::new(Agent::new(policy, folder.path().to_owned(), log));
+        let hosts = Hosts::new(None, folder.path().to_owned(), Duration::ZERO);
+        let agent = Arc::new(Agent::new(policy, hosts, folder.path().to_owned(), log));
         let gate = Arc::new(Gate { admission: Mutex::new(Admission::new(1)), freed: Notify::new() });
         let (slot, watched) = (Slot::new(&gate), Arc::clone(&agent));
         let task = tokio::spawn(async move {

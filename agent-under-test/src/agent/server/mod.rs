@@ -4,25 +4,27 @@
 //! port is opened.
 
 mod connection;
+mod hosts;
 mod listener;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use iaspec_shm::{Place, inherit_nothing};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::core::{Policy, Sessions, Update};
+use super::core::{Policy, Update};
 use super::settings::Settings;
 use super::update_store::{Disk, StoreError, UpdateStore};
 use crate::log::Log;
-use crate::protocol::SessionId;
+use hosts::{Equipment, Hosts, remove_leftovers};
 use listener::Listener;
 
 /// How long the end of the agent waits for an update that is being made. Whatever becomes of it, it is whole
@@ -43,6 +45,9 @@ pub enum StartError {
     /// What an earlier update left cannot be removed.
     #[error("UpdatePath (--update-dir): {0}")]
     UpdateDirectory(#[from] StoreError),
+    /// What hosts of an earlier agent left cannot be removed.
+    #[error("UpdatePath (--update-dir): what hosts left there cannot be removed: {0}")]
+    Leftovers(#[source] io::Error),
     /// Nothing can be listened on.
     #[error("Address and Port (--host, --port): cannot listen on {address}: {source}")]
     Listen {
@@ -60,7 +65,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub(crate) struct Agent {
     policy: Arc<Policy>,
-    sessions: Mutex<Sessions>,
+    hosts: Hosts,
     updates: UpdateStore,
     /// Held while an update is made: one at a time, in the order they came.
     updating: tokio::sync::Mutex<()>,
@@ -69,10 +74,10 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    fn new(policy: Policy, update_dir: PathBuf, log: Log) -> Self {
+    fn new(policy: Policy, hosts: Hosts, update_dir: PathBuf, log: Log) -> Self {
         Self {
             policy: Arc::new(policy),
-            sessions: Mutex::default(),
+            hosts,
             updates: UpdateStore::new(update_dir, Disk),
             updating: tokio::sync::Mutex::default(),
             log,
@@ -102,26 +107,6 @@ impl Agent {
     }
 }
 
-/// A connection's place in a session, which it gives back at its end.
-#[derive(Debug)]
-struct Membership {
-    agent: Arc<Agent>,
-    session: SessionId,
-}
-
-impl Membership {
-    fn new(agent: &Arc<Agent>, wanted: SessionId) -> Self {
-        let session = agent.sessions.lock().unwrap_or_else(PoisonError::into_inner).join(wanted);
-        Self { agent: Arc::clone(agent), session }
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.agent.sessions.lock().unwrap_or_else(PoisonError::into_inner).leave(self.session);
-    }
-}
-
 /// Runs an agent until SIGTERM or SIGINT ends it.
 ///
 /// # Errors
@@ -140,8 +125,12 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 }
 
 async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
-    let agent = Arc::new(Agent::new(settings.policy, settings.update_dir, log));
+    // A host gets none of the files that this process itself may have been given (RTE-7).
+    inherit_nothing()?;
+    let hosts = Hosts::new(equipment(&settings), settings.update_dir.clone(), settings.session_timeout);
+    let agent = Arc::new(Agent::new(settings.policy, hosts, settings.update_dir.clone(), log));
     agent.updates.recover()?;
+    remove_leftovers(&settings.update_dir).map_err(StartError::Leftovers)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     raise_file_limit(&agent.log);
     if settings.connections.enabled && !settings.connections.servers.is_empty() {
@@ -153,9 +142,18 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
     let received = tokio::select! {
         name = first(&mut terminate, &mut interrupt) => name,
         () = listener.serve(&agent, limit, settings.allowed_addresses) => "the end of its listener",
+        () = Hosts::expire(&agent) => "the end of its sessions",
     };
     agent.log.line(format_args!("stopping after {received}"));
+    drop(listener);
+    agent.hosts.stop().await;
     Ok(())
+}
+
+fn equipment(settings: &Settings) -> Option<Equipment> {
+    let program = settings.product_host.clone()?;
+    let place = settings.shm_dir.clone().map_or(Place::Memory, Place::Directory);
+    Some(Equipment { program, ring_capacity: settings.ring_capacity, place })
 }
 
 async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

@@ -64,6 +64,10 @@ impl FileSystem for Disk {
         File::options().write(true).open(to)?.set_modified(modified)
     }
 
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::copy(from, to).map(|_| ())
+    }
+
     fn write(&self, path: &Path, contents: &[u8], modified: SystemTime) -> io::Result<SystemTime> {
         let mut file = File::create_new(path)?;
         file.write_all(contents)?;

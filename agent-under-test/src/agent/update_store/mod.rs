@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
-use super::core::{NewFile, Update};
+use super::core::{FileKind, NewFile, Product, Update};
 use crate::protocol::Ticks;
 
 pub use disk::Disk;
@@ -72,6 +72,13 @@ pub trait FileSystem {
     ///
     /// Those of the file system.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes a file of its own at `to` with the contents of that at `from`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Writes a file that must not exist yet, and tells the time of modification that it really got.
     ///
@@ -179,6 +186,26 @@ impl<F: FileSystem> UpdateStore<F> {
         // What stays there does no harm, and the next update or start tries again.
         let _ = self.remove_staging();
         made
+    }
+
+    /// Copies a product's assemblies as they are now, between two updates, into a folder (MTA-9).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: not all of them are there then.
+    pub fn copy_assemblies(&self, product: Product, to: &Path) -> Result<(), StoreError> {
+        let assemblies = self.root.join(product.name()).join(FileKind::Assembly.folder());
+        if self.kind(&assemblies)?.is_none() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        for (name, kind) in self.files.entries(&assemblies).map_err(failed("list", &assemblies))? {
+            if kind == EntryKind::File {
+                let (from, to) = (assemblies.join(&name), to.join(&name));
+                self.files.copy(&from, &to).map_err(failed("copy", &from))?;
+            }
+        }
+        Ok(())
     }
 
     /// Builds the product's folder as it is to be.

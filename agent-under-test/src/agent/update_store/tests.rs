@@ -228,6 +228,10 @@ impl FileSystem for Faulty {
         self.change(|| Disk.link(from, to), || ())
     }
 
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|| Disk.copy(from, to), || ())
+    }
+
     fn write(&self, path: &Path, contents: &[u8], modified: SystemTime) -> io::Result<SystemTime> {
         let half = || drop(Disk.write(path, &contents[..contents.len() / 2], modified));
         self.change(|| Disk.write(path, contents, modified.max(self.earliest)), half)

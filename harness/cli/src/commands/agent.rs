@@ -85,13 +85,13 @@ pub(crate) struct AgentArguments {
     /// The folder of the products' extensions [default: extensions in the state directory]
     #[arg(long, value_name = "DIR", env = "IASPEC_AGENT_EXTENSION_CACHE", value_parser = values::path)]
     extension_cache: Option<PathBuf>,
-    /// The program that handles products' messages; kept for later, no host is started so far
+    /// The program that is started for each session of a product and handles its messages [default: none]
     #[arg(long, value_name = "PATH", env = "IASPEC_AGENT_PRODUCT_HOST", value_parser = values::path)]
     product_host: Option<PathBuf>,
-    /// Bytes of each shared-memory ring, a power of two; kept for later [default: 4194304]
+    /// Bytes of each shared-memory ring, a power of two from 64 to 1073741824 [default: 4194304]
     #[arg(long, value_name = "BYTES", env = "IASPEC_AGENT_RING_CAPACITY", value_parser = values::ring_capacity)]
     ring_capacity: Option<u32>,
-    /// The folder for shared-memory segments; kept for later
+    /// The folder for shared-memory segments [default: none, they are in memory alone]
     #[arg(long, value_name = "DIR", env = "IASPEC_AGENT_SHM_DIR", value_parser = values::path)]
     shm_dir: Option<PathBuf>,
     /// Where paths lie that are not given [default: iaspec-agent in the working directory]

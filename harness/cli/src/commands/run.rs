@@ -1,11 +1,13 @@
 //! `iaspec run`: cases against subjects, from the command line to the exit code.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use iaspec_harness::engine::{self, Conversations, Plan, RunOptions, Selection};
+use futures_util::{FutureExt, StreamExt, stream};
+use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, Selection, SubjectRun};
 use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
@@ -13,6 +15,7 @@ use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
 
+use super::in_turn::InTurn;
 use super::reporters::Reporters;
 use super::{corpus, selection};
 use crate::arguments::{ConversationsOf, Run};
@@ -116,37 +119,68 @@ async fn run_all(
     arguments: &Run,
     reporters: &mut Reporters,
 ) -> Result<u8, Failure> {
-    let (interrupter, mut interrupt) = engine::interruption();
+    let (interrupter, interrupt) = engine::interruption();
     let caught = signals::listen(interrupter)
         .map_err(|error| Failure::environment(format!("signals cannot be listened for: {error}")))?;
     let options = options(arguments);
     let began = Instant::now();
     reporters.event(&Event::RunStarted(run_started(corpus, plans, arguments.slow, &options)));
     let mut tally = Tally::default();
-    let mut not_run = 0;
-    for (manifest, plan) in plans {
-        let subject = manifest.name.clone();
-        reporters.event(&Event::SubjectStarted(SubjectStarted {
-            subject: subject.clone(),
-            role: manifest.role,
-            manifest: manifest.source.name.clone(),
-            launch: manifest.launch.to_string(),
-            supports: manifest.supports.claims(),
-            dialect: manifest.dialect.readings(),
-            cases: plan.cases.len() * options.repeat as usize,
-        }));
-        let mut emit = |event: Event| reporters.event(&event);
-        let run = engine::run_subject(corpus, manifest, plan, &options, &mut interrupt, &mut emit).await;
-        reporters.event(&Event::SubjectFinished(SubjectFinished { subject }));
+    let mut not_run = plans.iter().map(|(_, plan)| expected(plan, &options)).sum::<usize>();
+    let in_turn = RefCell::new(InTurn::new(reporters, plans.len()));
+    let subjects = plans.iter().enumerate().map(|(at, (manifest, plan))| {
+        let in_turn = &in_turn;
+        let emit = move |event| in_turn.borrow_mut().event(at, event);
+        let run = run_one(corpus, manifest, plan, &options, interrupt.clone(), emit);
+        run.map(move |run| (at, run))
+    });
+    // One case at once means one subject at once, and the first failure that ends a run keeps the next from starting.
+    let at_once = if options.fail_fast { 1 } else { options.jobs };
+    let mut runs = stream::iter(subjects).buffer_unordered(at_once);
+    while let Some((at, run)) = runs.next().await {
+        in_turn.borrow_mut().finish(at);
         tally += run.tally;
-        not_run += run.not_run;
+        not_run = not_run - expected(&plans[at].1, &options) + run.not_run;
+        if options.fail_fast && (tally.errors > 0 || tally.failures(options.strict) > 0) {
+            break;
+        }
     }
+    drop(runs);
     let signal = caught.get().copied();
     let exit_code = signal.map_or(tally.exit_code(options.strict), |(_, number)| 128 + number);
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let interrupted = signal.map(|(name, _)| name.to_owned());
     reporters.event(&Event::RunFinished(RunFinished { tally, interrupted, not_run, exit_code, millis }));
     Ok(exit_code)
+}
+
+/// How many results a plan has when all has run.
+fn expected(plan: &Plan<'_>, options: &RunOptions) -> usize {
+    plan.cases.len() * options.repeat as usize
+}
+
+/// Runs one subject's plan, telling its beginning and its end.
+async fn run_one(
+    corpus: &Corpus,
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    options: &RunOptions,
+    mut interrupt: Interrupt,
+    mut emit: impl FnMut(Event),
+) -> SubjectRun {
+    let subject = manifest.name.clone();
+    emit(Event::SubjectStarted(SubjectStarted {
+        subject: subject.clone(),
+        role: manifest.role,
+        manifest: manifest.source.name.clone(),
+        launch: manifest.launch.to_string(),
+        supports: manifest.supports.claims(),
+        dialect: manifest.dialect.readings(),
+        cases: expected(plan, options),
+    }));
+    let run = engine::run_subject(corpus, manifest, plan, options, &mut interrupt, &mut emit).await;
+    emit(Event::SubjectFinished(SubjectFinished { subject }));
+    run
 }
 
 fn run_started(corpus: &Corpus, plans: &Plans<'_>, slow: bool, options: &RunOptions) -> RunStarted {

@@ -14,9 +14,9 @@ use super::support;
 use crate::engine::Results;
 use crate::engine::plan::{Case, Plan};
 use crate::event::{DialectFound, Event, KnobReading};
-use crate::format::{Formats, Padding};
+use crate::format::Padding;
 use crate::hex_text;
-use crate::probe::{Asker, Detection, Knob, Offer, ServerVersionForm, Target, detect, greet};
+use crate::probe::{Asker, Detection, Knob, Offer, Target, detect, greet};
 use crate::subject::Manifest;
 use crate::terms::{Encryption, word};
 use crate::vectors::Corpus;
@@ -33,7 +33,7 @@ struct Search<'a> {
     patience: Duration,
     seeks_form: bool,
     seeks_padding: bool,
-    form: Found<ServerVersionForm>,
+    form: Found<ServerVersion>,
     padding: Found<Padding>,
 }
 
@@ -58,10 +58,7 @@ pub(super) async fn dialect(
     }
     let mut dialect = Dialect::of_agent(manifest);
     if let Some(form) = reading(search.form) {
-        dialect.server_version = match form {
-            ServerVersionForm::Int32 => ServerVersion::Int32,
-            ServerVersionForm::Int32x4 => ServerVersion::Int32x4,
-        };
+        dialect.server_version = form;
     }
     if let Some(padding) = reading(search.padding) {
         dialect.aes_padding = match padding {
@@ -198,15 +195,8 @@ async fn ask(
         name: "localhost".to_owned(),
         any_command: Dialect::of_agent(manifest).any_command(),
     };
-    let offer = Offer::of_version(highest_version(manifest, agent, formats), formats);
+    let highest = agent.highest_version().unwrap_or_else(|| formats.oldest_version());
+    let offer = Offer::of_version(highest, formats);
     let greeted = greet(&target, offer).await.map_err(|error| error.to_string())?;
     Ok(detect(&target, &asker, offer, greeted).await)
-}
-
-/// The highest version that a subject was started with.
-fn highest_version(manifest: &Manifest, agent: &Agent<'_>, formats: &Formats) -> i32 {
-    let told = agent.values.get("versions").map(String::as_str).unwrap_or_default();
-    let told = told.split(',').filter_map(|version| version.parse().ok());
-    let highest = told.max().or_else(|| manifest.supports.versions.iter().copied().max());
-    highest.unwrap_or_else(|| formats.oldest_version())
 }

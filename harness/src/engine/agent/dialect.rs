@@ -76,6 +76,15 @@ impl Dialect {
             && needs.response_code.as_ref().is_none_or(|wanted| wanted.value == self.response_code)
     }
 
+    /// The same with other readings of some knobs.
+    pub(super) fn with(self, other: &op::Dialect) -> Self {
+        Self {
+            server_version: other.server_version.as_ref().map_or(self.server_version, |knob| knob.value),
+            aes_padding: other.aes_padding.as_ref().map_or(self.aes_padding, |knob| knob.value),
+            response_code: other.response_code.as_ref().map_or(self.response_code, |knob| knob.value),
+        }
+    }
+
     /// Why an agent of this dialect need not pass a case; `None` when it must.
     pub(super) fn differs_from(&self, needs: &Needs) -> Option<String> {
         let readings = [word(&self.aes_padding), word(&self.server_version), word(&self.response_code)];
@@ -84,10 +93,9 @@ impl Dialect {
 
     /// A server's version in this reading, of which the first number is given.
     pub(super) fn version_of_server(&self, first: i32) -> Vec<i32> {
-        match self.server_version {
-            ServerVersion::Int32 => vec![first],
-            ServerVersion::Int32x4 => vec![first, 0, 0, 0],
-        }
+        let mut numbers = vec![0; self.server_version.numbers()];
+        numbers[0] = first;
+        numbers
     }
 
     /// The padding of AES frames.

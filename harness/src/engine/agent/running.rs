@@ -195,7 +195,10 @@ impl<'a> Agent<'a> {
     /// Whether what listens is the subject, as far as the system tells.
     fn is_ours(&self) -> bool {
         let Some(process) = self.process() else { return true };
-        matches!(listener::owner(self.address.port(), &process.family()), Owner::Theirs | Owner::Unknown)
+        let port = self.address.port();
+        // Its first process mostly listens itself; the others cost a look at all processes of the machine.
+        listener::owner(port, &[process.pid()]) == Owner::Theirs
+            || matches!(listener::owner(port, &process.family()), Owner::Theirs | Owner::Unknown)
     }
 
     async fn ended_early(&self, ending: Ending) -> Result<Launched, NotRunning> {
@@ -276,6 +279,13 @@ impl<'a> Agent<'a> {
         let own = ground.path("agent.crt").display().to_string();
         let is_own = self.values.get("cert_pem").is_some_and(|path| *path == own);
         if is_own { Certificates::of_this_run().ok().map(|made| made.good.der.clone()) } else { None }
+    }
+
+    /// The highest version that it was started with; that of its manifest where nothing says with which.
+    pub(super) fn highest_version(&self) -> Option<i32> {
+        let told = self.values.get("versions").map(String::as_str).unwrap_or_default();
+        let told = told.split(',').filter_map(|version| version.parse().ok());
+        told.max().or_else(|| self.manifest.supports.versions.iter().copied().max())
     }
 
     /// Its process, where the harness started it and it was not stopped.

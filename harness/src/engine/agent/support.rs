@@ -61,7 +61,8 @@ fn needs_fresh_subject(case: &TranscriptCase) -> bool {
         })
 }
 
-fn has_step(case: &TranscriptCase, wanted: impl Fn(Kind<'_>) -> bool) -> bool {
+/// Whether a case has a step of a kind.
+pub(super) fn has_step(case: &TranscriptCase, wanted: impl Fn(Kind<'_>) -> bool) -> bool {
     let mut found = false;
     walk(case.steps(), &mut |step| found |= step.kind().is_some_and(&wanted));
     found

@@ -22,12 +22,12 @@ fn plain(hex: &str, responses: usize) -> Verdict {
     judged(hex, false, false, &Awaited::Plain(responses))
 }
 
-fn found(form: ServerVersionForm, path: &str) -> Verdict {
+fn found(form: ServerVersion, path: &str) -> Verdict {
     Verdict::Found(form, Some(Response { path: path.to_owned(), tail: None }))
 }
 
-const ONE: ServerVersionForm = ServerVersionForm::Int32;
-const FOUR: ServerVersionForm = ServerVersionForm::Int32x4;
+const ONE: ServerVersion = ServerVersion::Int32;
+const FOUR: ServerVersion = ServerVersion::Int32x4;
 
 #[test]
 fn a_response_tells_by_its_place() {

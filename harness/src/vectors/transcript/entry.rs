@@ -166,6 +166,24 @@ pub enum ServerVersion {
     Int32x4,
 }
 
+impl ServerVersion {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Int32, Self::Int32x4];
+
+    /// How many numbers a server version has.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Int32 => 1,
+            Self::Int32x4 => 4,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn size(self) -> usize {
+        4 * self.numbers()
+    }
+}
+
 /// Values of the knob `aes_padding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -108,11 +108,7 @@ impl Conversation<'_> {
         for item in step.wire.iter().flat_map(|wire| &wire.0) {
             let WireItem::Hex(hex) = &item.value else { continue };
             watch.what = "raw bytes".to_owned();
-            let (expected, nowhere) = (hex.bytes(), Scope::default());
-            let differs = |came: &[u8]| {
-                *self.with_matching(&nowhere, |matching| matching.bytes_differ(None, &expected, came))
-            };
-            moment = self.exactly(&watch, &expected, &connection, differs).await?;
+            moment = self.raw(&watch, &hex.bytes(), &connection).await?;
         }
         if let Some(closes) = &step.closes {
             moment = self.end(step, name, closes.how, reference, &connection, &talk).await?;
@@ -147,7 +143,21 @@ impl Conversation<'_> {
         }
     }
 
-    /// Checks handshake bytes: the acknowledgement.
+    /// Checks raw bytes below any encryption.
+    async fn raw(
+        &self,
+        watch: &Watch<'_>,
+        expected: &[u8],
+        connection: &Connection,
+    ) -> Result<Moment, Trouble> {
+        let nowhere = Scope::default();
+        let differs = |came: &[u8]| {
+            *self.with_matching(&nowhere, |matching| matching.bytes_differ(None, expected, came))
+        };
+        self.exactly(watch, expected, connection, differs).await
+    }
+
+    /// Checks the bytes that open a connection: acknowledgement or handshake.
     async fn bytes(
         &self,
         watch: &Watch<'_>,

@@ -34,8 +34,7 @@ impl Conversation<'_> {
         let mut asked = Vec::new();
         for (name, talk) in &talks {
             let Some(connection) = talk.connection() else { continue };
-            let open = talk.phase.get() == Phase::Open && talk.is_between_messages();
-            if open {
+            if talk.takes_requests() {
                 self.ask_agent(name, talk, &connection).await?;
                 asked.push((name, talk, connection));
             } else {

@@ -38,6 +38,7 @@ use super::dialect::Dialect;
 use super::running::Agent;
 use super::secure::{self, mode};
 use super::settings::Asked;
+use super::support::has_step;
 use crate::clauses::Tier;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
@@ -74,6 +75,12 @@ impl Background<'_> {
     /// The usual reading of the knobs.
     pub(super) fn dialect(&self) -> Dialect {
         self.dialects.first().copied().unwrap_or_else(|| Dialect::of_agent(self.manifest))
+    }
+
+    /// The dialects in which a case is worth running in a mode of encryption: the usual one where none stands out.
+    pub(super) fn dialects_for(&self, case: &TranscriptCase, mode: Encryption) -> Vec<Dialect> {
+        let found = Dialect::worthwhile(&self.dialects, case.entry.needs.dialect.as_ref(), mode);
+        if found.is_empty() { vec![self.dialect()] } else { found }
     }
 
     /// What acknowledgements hold where no step says it, with some settings and in a dialect.
@@ -251,7 +258,10 @@ impl<'a> Conversation<'a> {
             timeouts: RefCell::default(),
             trace: Trace::new(background.conversations),
         };
-        conversation.memory_at_start.set(conversation.peak_memory());
+        // That goes through all processes of the machine, for the few cases that are about it.
+        if has_step(case, |kind| matches!(kind, Kind::Memory(_))) {
+            conversation.memory_at_start.set(conversation.peak_memory());
+        }
         conversation
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::super::secure::{self, mode};
 use super::play::{Outgoing, outgoing};
 use super::scope::Scope;
-use super::talk::{Moment, Phase, Talk};
+use super::talk::{Moment, Talk};
 use super::{Conversation, Outcome, Trouble};
 use crate::subject::Certificates;
 use crate::terms::Encryption;
@@ -95,13 +95,4 @@ fn wrong_certificate(step: &Step) -> Option<WrongCertificate> {
         WireItem::Tls(TlsFault::Certificate(wrong)) => Some(wrong),
         _ => None,
     })
-}
-
-impl Talk {
-    /// Whether requests and answers can still go both ways.
-    pub(super) fn is_open(&self) -> bool {
-        self.phase.get() == Phase::Open
-            && self.is_between_messages()
-            && self.connection().is_some_and(|connection| connection.inbox().end().is_none())
-    }
 }

@@ -13,7 +13,7 @@ use super::fence::{GET_ROOT_PATH, spot};
 use super::scope::Scope;
 use super::talk::{Phase, Talk};
 use super::task::{Task, shown};
-use super::{Conversation, Counterpart, Mismatch, Outcome, Trouble, rounded};
+use super::{Conversation, Counterpart, Mismatch, Outcome, Trouble};
 use crate::event::Happening;
 use crate::hex_text::Stretch;
 use crate::terms::TimeSpan;
@@ -168,18 +168,8 @@ impl Conversation<'_> {
 
     /// The answer to something that no step looks at.
     async fn answer_at_end(&self, task: &Task) -> Result<Arc<Answered>, Trouble> {
-        if let Some(answered) = task.wait().await {
-            self.note_answer(task);
-            return Ok(answered);
-        }
         let step = self.fence_step(&task.connection);
-        if matches!(&self.counterpart, Counterpart::Client(client) if client.breakdown().is_some()) {
-            return Err(self.broke_down(&step, task));
-        }
-        let within = TimeSpan(rounded(task.longest()));
-        let summary = format!("`{}` was not answered", task.op);
-        let mismatch = Mismatch::words(summary, format!("an answer within {within}"), "none");
-        Err(self.too_late(&step, "at the end", mismatch))
+        self.answer(&step, "at the end", task, task.deadline()).await
     }
 
     /// Sees to it that nothing is left of what came.

@@ -218,6 +218,17 @@ impl Talk {
         sent.handshake.len() == HANDSHAKE && sent.header.is_empty() && sent.owed == 0 && !sent.lost
     }
 
+    /// Whether requests and answers can go both ways, as far as the harness knows from what it did itself.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.phase.get() == Phase::Open && self.is_between_messages()
+    }
+
+    /// The same where the subject has not ended it either.
+    pub(super) fn is_open(&self) -> bool {
+        let connection = self.connection();
+        self.takes_requests() && connection.is_some_and(|connection| connection.inbox().end().is_none())
+    }
+
     /// The handshake as it was sent.
     pub(super) fn handshake(&self) -> Vec<u8> {
         self.sent.borrow().handshake.clone()

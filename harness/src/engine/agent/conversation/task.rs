@@ -52,11 +52,6 @@ impl Task {
         self.ticket.asked + self.timeout + SLACK
     }
 
-    /// How long it may go without an answer.
-    pub(super) fn longest(&self) -> Duration {
-        self.timeout + SLACK
-    }
-
     /// The answer, if it is there.
     pub(super) fn answered(&self) -> Option<Arc<Answered>> {
         self.ticket.answered()
@@ -65,11 +60,6 @@ impl Task {
     /// How long the answer took, if it is there.
     pub(super) fn took(&self) -> Option<Duration> {
         Some(self.answered()?.when.saturating_duration_since(self.ticket.asked))
-    }
-
-    /// The answer, if it comes in time.
-    pub(super) async fn wait(&self) -> Option<Arc<Answered>> {
-        self.ticket.answer(self.deadline()).await
     }
 }
 
@@ -229,15 +219,11 @@ impl Conversation<'_> {
         members.extend(key.map(|key| ("aes_key".to_owned(), key.into())));
         members.extend(self.trust(connect.tls.as_ref()).map(|tls| ("tls".to_owned(), tls)));
         members.extend(connect.require.map(|mode| ("require".to_owned(), word(&mode).into())));
-        let (spoken, other) = (self.dialect, connect.dialect.as_ref());
-        let or = |other: Option<String>, usual: String| Json::from(other.unwrap_or(usual));
-        let version = other.and_then(|other| other.server_version.as_ref()).map(|value| word(&value.value));
-        let padding = other.and_then(|other| other.aes_padding.as_ref()).map(|value| word(&value.value));
-        let code = other.and_then(|other| other.response_code.as_ref()).map(|value| word(&value.value));
+        let spoken = connect.dialect.as_ref().map_or(self.dialect, |other| self.dialect.with(other));
         let dialect = json!({
-            "server_version": or(version, word(&spoken.server_version)),
-            "aes_padding": or(padding, word(&spoken.aes_padding)),
-            "response_code": or(code, word(&spoken.response_code)),
+            "server_version": spoken.server_version,
+            "aes_padding": spoken.aes_padding,
+            "response_code": spoken.response_code,
         });
         members.insert("dialect".to_owned(), dialect);
         Ok(members)
@@ -280,7 +266,7 @@ impl Conversation<'_> {
         let told = told.ok_or_else(|| {
             Trouble::CannotRun(format!("{}: client `{name}` was not told to connect", self.place(step.span)))
         })?;
-        let answered = self.answer(step, &told.connect, told.connect.deadline()).await?;
+        let answered = self.answer(step, "result", &told.connect, told.connect.deadline()).await?;
         match (&answered.answer, told.number()) {
             (_, Some(number)) => Ok((told, number)),
             (answer, None) => {
@@ -291,10 +277,11 @@ impl Conversation<'_> {
         }
     }
 
-    /// The answer to a task, by a deadline.
-    async fn answer(
+    /// The answer to a task, by a deadline. `what` says what a report calls it.
+    pub(super) async fn answer(
         &self,
         step: &Spot<Step>,
+        what: &str,
         task: &Task,
         deadline: Instant,
     ) -> Result<Arc<Answered>, Trouble> {
@@ -311,7 +298,7 @@ impl Conversation<'_> {
                     format!("an answer within {within}"),
                     "none",
                 );
-                Err(self.too_late(step, "result", mismatch))
+                Err(self.too_late(step, what, mismatch))
             }
         }
     }
@@ -325,7 +312,7 @@ impl Conversation<'_> {
     }
 
     /// A client that broke down answers nothing more.
-    pub(super) fn broke_down(&self, step: &Spot<Step>, task: &Task) -> Trouble {
+    fn broke_down(&self, step: &Spot<Step>, task: &Task) -> Trouble {
         let actual = self.breakdown().map_or_else(|| "none".to_owned(), |breakdown| breakdown.to_string());
         let mismatch = Mismatch::words(format!("`{}` was not answered", task.op), "an answer", actual);
         self.stumble(step, "result", mismatch)
@@ -397,7 +384,7 @@ impl Conversation<'_> {
         };
         let within = step.within.as_ref().map(|within| self.reference(step, None, scope).after + within.0);
         let deadline = within.unwrap_or_else(|| task.deadline());
-        let answered = self.answer(step, &task, deadline).await?;
+        let answered = self.answer(step, "result", &task, deadline).await?;
         match (&answered.answer, &step.fails) {
             (Answer::Ok(members), None) => {
                 let Some(expected) = &step.is else { return Ok(()) };

@@ -22,15 +22,17 @@ use super::lateness::Lateness;
 use super::running::{Agent, NotRunning};
 use super::settings::Asked;
 use super::subject::Subject;
-use crate::engine::plan::{Case, Plan};
+use super::support::has_step;
+use crate::engine::plan::{Case, Plan, PlannedCase};
 use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Role};
 use crate::terms::Encryption;
 use crate::timing::HandshakeTimes;
-use crate::vectors::transcript::step::walk;
+use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::{Corpus, TranscriptCase};
 
-/// The most subjects that run at once.
+/// The most subjects that run at once which cases share, and beside them the most that cases have for themselves: the first
+/// mostly wait for the clocks of the protocol, the second are started and stopped.
 const MOST_SUBJECTS: usize = 8;
 
 /// The most connections that cases hold open at once, over all subjects.
@@ -56,15 +58,7 @@ pub(in crate::engine) async fn run(
     interrupt: &mut Interrupt,
     results: &mut Results<'_>,
 ) {
-    // A plan for an agent has no other cases, so these stand in the same places.
-    let cases: Vec<&TranscriptCase> = plan
-        .cases
-        .iter()
-        .filter_map(|planned| match planned.case {
-            Case::Transcript(case) => Some(case),
-            Case::Codec(_) => None,
-        })
-        .collect();
+    let cases = transcripts(plan);
     let asked: Vec<Asked> = cases
         .iter()
         .zip(&plan.cases)
@@ -111,6 +105,15 @@ pub(in crate::engine) async fn run(
     }
     run.tell_notices();
     run.tell_timing();
+}
+
+/// The cases of a plan. One for an agent or a client has no others, so these stand in the same places.
+fn transcripts<'a>(plan: &'a Plan<'_>) -> Vec<&'a TranscriptCase> {
+    let transcript = |planned: &'a PlannedCase<'_>| match planned.case {
+        Case::Transcript(case) => Some(case),
+        Case::Codec(_) => None,
+    };
+    plan.cases.iter().filter_map(transcript).collect()
 }
 
 fn background<'a>(
@@ -189,7 +192,12 @@ struct Run<'a, 'r, 'b> {
 }
 
 impl Run<'_, '_, '_> {
-    async fn all(&self, mut work: VecDeque<Work>) {
+    async fn all(&self, work: VecDeque<Work>) {
+        let (shared, own) = work.into_iter().partition(|work| matches!(work, Work::Shared(..)));
+        tokio::join!(self.lane(shared), self.lane(own));
+    }
+
+    async fn lane(&self, mut work: VecDeque<Work>) {
         let mut running = FuturesUnordered::new();
         let most = MOST_SUBJECTS.min(self.jobs);
         loop {
@@ -351,13 +359,9 @@ impl Run<'_, '_, '_> {
     /// Runs a case in each dialect in which it is worth running, in all at once. Gives what came of the first in which it
     /// fails, and what came of earlier tries in that.
     async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, Vec<String>) {
-        let dialects = match subject {
-            Subject::Agent(_) => vec![self.background.dialect()],
-            Subject::Client(_) => self.dialects(turn),
-        };
-        let (usual, others) = dialects.split_first().unwrap_or((&self.background.dialects[0], &[]));
-        if others.is_empty() {
-            return self.in_dialect(turn, subject, *usual).await;
+        let dialects = self.background.dialects_for(self.cases[turn.at], self.plan.cases[turn.at].mode);
+        if let [only] = dialects.as_slice() {
+            return self.in_dialect(turn, subject, *only).await;
         }
         let all = dialects.iter().map(|dialect| self.in_dialect(turn, subject, *dialect));
         let courses = join_all(all).await.into_iter().zip(&dialects);
@@ -370,12 +374,6 @@ impl Run<'_, '_, '_> {
         }
         let earlier = passed.iter_mut().flat_map(|(_, earlier)| std::mem::take(earlier)).collect();
         (passed.swap_remove(0).0, earlier)
-    }
-
-    /// The dialects in which a client's case is worth running.
-    fn dialects(&self, turn: Turn) -> Vec<Dialect> {
-        let (needs, mode) = (&self.cases[turn.at].entry.needs, self.plan.cases[turn.at].mode);
-        Dialect::worthwhile(&self.background.dialects, needs.dialect.as_ref(), mode)
     }
 
     /// Runs a case in a dialect: again, if it came too late while the harness was late itself. Gives what came of earlier
@@ -404,7 +402,7 @@ impl Run<'_, '_, '_> {
     async fn alone(&self, turn: Turn, asked: &Asked) -> Alone {
         let case = self.cases[turn.at];
         let _permits = self.permits(self.weights[turn.at]).await;
-        if does_something_to_subject(case) {
+        if has_step(case, |kind| matches!(kind, Kind::Subject(_))) {
             return self.in_charge(case, asked).await;
         }
         let subject = match Subject::start(self.background.manifest, asked).await {
@@ -537,12 +535,6 @@ impl Run<'_, '_, '_> {
 struct Blame {
     found: bool,
     hangs: u32,
-}
-
-fn does_something_to_subject(case: &TranscriptCase) -> bool {
-    let mut found = false;
-    walk(case.steps(), &mut |step| found |= step.subject.is_some());
-    found
 }
 
 /// Whether the first thing that is done to the subject is to start it.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::conversation::Background;
-use super::super::dialect::Dialect;
 use super::super::settings::Asked;
 use super::super::support::{needs_own_client, needs_own_subject};
 use super::waits;
@@ -86,8 +85,7 @@ fn turns(
 
 /// How many connections a case has open at most, in all the dialects that it runs in at once.
 pub(super) fn weight(case: &TranscriptCase, planned: &PlannedCase<'_>, background: &Background<'_>) -> u32 {
-    let needs = case.entry.needs.dialect.as_ref();
-    let dialects = Dialect::worthwhile(&background.dialects, needs, planned.mode).len().max(1);
+    let dialects = background.dialects_for(case, planned.mode).len();
     connections(case).saturating_mul(u32::try_from(dialects).unwrap_or(u32::MAX))
 }
 

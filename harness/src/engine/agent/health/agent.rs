@@ -12,6 +12,7 @@ use crate::engine::agent::running::Agent;
 use crate::engine::agent::secure::Layer;
 use crate::engine::agent::settings::Asked;
 use crate::matching::Cut;
+use crate::probe::Offer;
 use crate::vectors::transcript::Party;
 use crate::vectors::transcript::play::Framing;
 
@@ -45,10 +46,7 @@ impl<'a> AgentHealth<'a> {
         agent: &'a Agent<'a>,
         asked: &'a Asked,
     ) -> (Self, Result<(), Ailment>) {
-        let greeting = Greeting {
-            from: asked.allowed_address(),
-            bytes: good_handshake(background, highest_version(background, agent)),
-        };
+        let greeting = Greeting { from: asked.allowed_address(), bytes: good_handshake(background, agent) };
         let health = Self { background, agent, greeting, held: RefCell::new(None) };
         let seen = match health.handshake().await {
             Ok(connection) => {
@@ -91,7 +89,7 @@ impl<'a> AgentHealth<'a> {
     /// Keeps a connection open, and finds out whether requests are answered on it.
     async fn hold(&self, connection: Connection) {
         let formats = &self.background.corpus.formats;
-        let highest = highest_version(self.background, self.agent);
+        let highest = self.agent.highest_version().unwrap_or_default();
         let framing = |party| Framing::new(formats, party, highest);
         let (Some(framing), Some(answers)) = (framing(Party::Client), framing(Party::Agent)) else { return };
         let request = serde_json::json!({"target": 0, "command": 3, "data": "01"});
@@ -210,29 +208,11 @@ pub(in crate::engine::agent) async fn greet(
     }
 }
 
-/// The highest version that a subject was started with.
-fn highest_version(background: &Background<'_>, agent: &Agent<'_>) -> i32 {
-    let asked = agent.values.get("versions").map(String::as_str).unwrap_or_default();
-    let mut versions: Vec<i32> = asked.split(',').filter_map(|version| version.parse().ok()).collect();
-    if versions.is_empty() {
-        versions.clone_from(&background.manifest.supports.versions);
-    }
-    versions.into_iter().max().unwrap_or_default()
-}
-
-/// A handshake for one version: of the oldest one with the session 0.
-fn good_handshake(background: &Background<'_>, version: i32) -> Vec<u8> {
+/// A handshake for the highest version: of the oldest one with the session 0.
+fn good_handshake(background: &Background<'_>, agent: &Agent<'_>) -> Vec<u8> {
     let formats = &background.corpus.formats;
-    let oldest = formats.iter().next();
-    let speaks_oldest = oldest.is_some_and(|format| format.protocol.value >= version);
-    let format = if speaks_oldest { oldest } else { formats.iter().last() };
-    let value = if speaks_oldest {
-        serde_json::json!({"version": version, "session": 0})
-    } else {
-        serde_json::json!({"min": version, "max": version})
-    };
-    let bytes = format.map(|format| formats.encode(&format.conversation.handshake, &value, None));
-    bytes.and_then(Result::ok).unwrap_or_default()
+    let offer = Offer::of_version(agent.highest_version().unwrap_or_default(), formats);
+    offer.bytes(formats).unwrap_or_default()
 }
 
 fn drain(connection: &Connection) {

@@ -1,0 +1,213 @@
+//! How fast the rings are, and what they cost while nothing happens: `cargo bench -p iaspec-shm`.
+//!
+//! Two processes, rings of 4 MiB, both sides ring. Everything is measured in turn within each round; the medians of the
+//! rounds' ratios count, since what else the machine does changes from one round to the next.
+//!
+//! - **one way**: messages of one size, a call each, into one process's buffer and out of it into another's of the same
+//!   size; beside it a `memcpy` of that size from buffer to buffer in one process, and the same messages through a pipe;
+//! - **round trip**: 64 bytes there and back, one at a time, where both sides spin, beside the same through two pipes;
+//! - **loaded**: the same with the default spin while two other processes keep the processors busy; the 99th percentile;
+//! - **idle**: processor time of both processes while both wait for bytes that do not come.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "a benchmark, which prints and may die"
+)]
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use iaspec_shm::Wait;
+
+mod peers;
+
+use peers::{Busy, Channel, cpu_time};
+
+const ROUNDS: usize = 7;
+/// How long each figure is measured in each round, about.
+const SPAN: Duration = Duration::from_millis(150);
+const SPINNING: Duration = Duration::from_millis(1);
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if let Some("--peer") = arguments.next().as_deref() {
+        peers::serve(&arguments.collect::<Vec<_>>());
+        return ExitCode::SUCCESS;
+    }
+    println!("medians of {ROUNDS} rounds");
+    let goals = [one_way(), round_trip(), loaded(), idle()].concat();
+    println!();
+    for goal in &goals {
+        println!("{goal}");
+    }
+    if goals.iter().all(|goal| goal.is_met()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A ratio and the bound it must keep.
+#[derive(Clone)]
+struct Goal {
+    name: String,
+    figure: f64,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Goal {
+    fn is_met(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast(bound) => self.figure >= bound,
+            Bound::AtMost(bound) => self.figure <= bound,
+        }
+    }
+}
+
+impl std::fmt::Display for Goal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (sign, bound) = match self.bound {
+            Bound::AtLeast(bound) => (">=", bound),
+            Bound::AtMost(bound) => ("<=", bound),
+        };
+        let verdict = if self.is_met() { "met" } else { "MISSED" };
+        write!(formatter, "{:<48}{:>9.4}  goal {sign} {bound}: {verdict}", self.name, self.figure)
+    }
+}
+
+fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Medians of what `measure` gives in each round, but for the first, which warms caches up.
+fn rounds<const FIGURES: usize>(mut measure: impl FnMut() -> [f64; FIGURES]) -> Vec<[f64; FIGURES]> {
+    (0..=ROUNDS).map(|_| measure()).skip(1).collect()
+}
+
+fn ratio<const FIGURES: usize>(rounds: &[[f64; FIGURES]], above: usize, below: usize) -> f64 {
+    median(rounds.iter().map(|figures| figures[above] / figures[below]))
+}
+
+fn column<const FIGURES: usize>(rounds: &[[f64; FIGURES]], figure: usize) -> f64 {
+    median(rounds.iter().map(|figures| figures[figure]))
+}
+
+fn one_way() -> Vec<Goal> {
+    println!("\none way, GB/s      memcpy      pipe  ring, futex  ring, spin");
+    [64, 4 << 10, 64 << 10, 1 << 20].into_iter().flat_map(one_way_of).collect()
+}
+
+fn one_way_of(size: usize) -> Vec<Goal> {
+    let mut pipe = peers::pipes("sink", size);
+    let mut futex = peers::ring("sink", size, Duration::ZERO);
+    let mut spin = peers::ring("sink", size, Wait::DEFAULT_SPIN);
+    let (pipe, futex, spin) = (pipe.channel(), futex.channel(), spin.channel());
+    let figures = rounds(|| [memcpy(size), pipe.stream(size), futex.stream(size), spin.stream(size)]);
+    let [memcpy, through_pipe, futex, spin] = [0, 1, 2, 3].map(|figure| column(&figures, figure));
+    println!("{size:>9} bytes {memcpy:>10.3}{through_pipe:>10.3}{futex:>13.3}{spin:>12.3}");
+    let goal = |what: &str, above, below, bound| Goal {
+        name: format!("one way, {size} bytes, {what}"),
+        figure: ratio(&figures, above, below),
+        bound: Bound::AtLeast(bound),
+    };
+    match size {
+        64 => vec![goal("spin, of a pipe", 3, 1, 5.0), goal("futex, of a pipe", 2, 1, 5.0)],
+        65536 => vec![goal("spin, of memcpy", 3, 0, 0.35), goal("futex, of memcpy", 2, 0, 0.5)],
+        _ => vec![goal("spin, of memcpy", 3, 0, 0.5), goal("futex, of memcpy", 2, 0, 0.5)],
+    }
+}
+
+/// GB/s from one buffer to another.
+fn memcpy(size: usize) -> f64 {
+    let (source, mut target) = (vec![0x5a_u8; size], vec![0_u8; size]);
+    let batch = ((1 << 20) / size).max(1);
+    let (began, mut copied) = (Instant::now(), 0);
+    while began.elapsed() < SPAN {
+        for _ in 0..batch {
+            black_box(&mut target).copy_from_slice(black_box(&source));
+        }
+        copied += batch * size;
+    }
+    gigabytes(copied, began.elapsed())
+}
+
+fn gigabytes(bytes: usize, time: Duration) -> f64 {
+    bytes as f64 / 1e9 / time.as_secs_f64()
+}
+
+/// Microseconds of each of the round trips that fit into the span.
+fn trips(mut trip: impl FnMut()) -> Vec<f64> {
+    let (began, mut times) = (Instant::now(), Vec::new());
+    while began.elapsed() < SPAN {
+        let start = Instant::now();
+        trip();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted[sorted.len() * percent / 100]
+}
+
+fn round_trip() -> Vec<Goal> {
+    let (mut pipe, mut ring) = (peers::pipes("echo", 0), peers::ring("echo", 0, SPINNING));
+    let (pipe, ring) = (pipe.channel(), ring.channel());
+    let figures = rounds(|| [percentile(&trips(|| pipe.trip()), 50), percentile(&trips(|| ring.trip()), 50)]);
+    println!(
+        "\nround trip of 64 bytes, us: pipe {:.2}, ring {:.2}",
+        column(&figures, 0),
+        column(&figures, 1)
+    );
+    vec![Goal {
+        name: "round trip, both spin, of a pipe's".to_owned(),
+        figure: ratio(&figures, 1, 0),
+        bound: Bound::AtMost(0.02),
+    }]
+}
+
+fn loaded() -> Vec<Goal> {
+    let (mut pipe, mut ring) = (peers::pipes("echo", 0), peers::ring("echo", 0, Wait::DEFAULT_SPIN));
+    let (pipe, ring) = (pipe.channel(), ring.channel());
+    let _busy = [Busy::start(), Busy::start()];
+    let figures = rounds(|| {
+        let (pipe, ring) = (trips(|| pipe.trip()), trips(|| ring.trip()));
+        [percentile(&pipe, 50), percentile(&ring, 50), percentile(&pipe, 99), percentile(&ring, 99)]
+    });
+    let [pipe, ring, slow_pipe, slow_ring] = [0, 1, 2, 3].map(|figure| column(&figures, figure));
+    println!("loaded, us: pipe {pipe:.2}, p99 {slow_pipe:.2}; ring {ring:.2}, p99 {slow_ring:.2}");
+    vec![Goal {
+        name: "loaded, 99th percentile, of a pipe's".to_owned(),
+        figure: ratio(&figures, 3, 2),
+        bound: Bound::AtMost(8.0),
+    }]
+}
+
+fn idle() -> Vec<Goal> {
+    const WATCHED: Duration = Duration::from_secs(4);
+    let mut peer = peers::ring("idle", 0, Wait::DEFAULT_SPIN);
+    let peer = peer.channel();
+    let before = cpu_time();
+    peer.listen(&Wait::at_most(WATCHED));
+    let ours = cpu_time() - before;
+    let theirs = peer.idle_time();
+    let share = |time: Duration| 100.0 * time.as_secs_f64() / WATCHED.as_secs_f64();
+    println!("idle for {WATCHED:?}: agent's side {ours:?}, host's side {theirs:?}");
+    ["agent", "host"]
+        .into_iter()
+        .zip([ours, theirs])
+        .map(|(side, time)| Goal {
+            name: format!("idle, {side}'s side, percent of a core"),
+            figure: share(time),
+            bound: Bound::AtMost(0.5),
+        })
+        .collect()
+}
