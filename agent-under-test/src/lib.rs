@@ -5,6 +5,7 @@
 //! * [`protocol`]: the core. Bytes in, typed values out, and back; no sockets, files, clocks or threads.
 //! * [`agent`]: an agent, its core without input and output too.
 //! * [`client`]: a client likewise, behind the JSON line protocol that a client subject speaks.
+//! * [`host`]: the probe product, a host behind a shared-memory segment.
 //! * [`codec_driver`]: the core behind the JSON line protocol that a codec subject speaks.
 //!
 //! The core is written apart from the vectors and from the harness, so that the three can contradict each
@@ -15,6 +16,7 @@ mod channel;
 pub mod client;
 pub mod codec_driver;
 mod files;
+pub mod host;
 mod line_protocol;
 mod log;
 mod parting;

@@ -40,10 +40,7 @@ impl Inbox {
     pub(crate) fn take(&mut self, length: usize) -> BytesMut {
         if length < LARGE {
             let taken = BytesMut::from(&self.bytes()[..length]);
-            self.start += length;
-            if self.bytes().is_empty() {
-                self.clear();
-            }
+            self.skip(length);
             return taken;
         }
         let rest = self.bytes.split_off(self.start + length);
@@ -51,6 +48,14 @@ impl Inbox {
         let _ = whole.split_to(std::mem::take(&mut self.start));
         // Nobody else has it, so that nothing is copied.
         BytesMut::from(whole)
+    }
+
+    /// Drops the first `length` bytes, which must be there.
+    pub(crate) fn skip(&mut self, length: usize) {
+        self.start += length;
+        if self.bytes().is_empty() {
+            self.clear();
+        }
     }
 
     /// Forgets everything.

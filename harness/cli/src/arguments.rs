@@ -12,7 +12,7 @@ use iaspec_harness::hex_text;
 use iaspec_harness::subject::Role;
 use iaspec_harness::terms::{Encryption, TimeSpan};
 
-use crate::commands::agent;
+use crate::commands::{agent, host};
 
 /// Conformance tests for implementations of the Inedo Agent protocol.
 #[derive(Debug, Parser)]
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// The reference agent: serves protocol versions 1000 and 2000 over TCP
     #[command(after_long_help = agent::HELP, allow_negative_numbers = true)]
     Agent(Box<agent::AgentArguments>),
+    /// The reference product host, the probe: what an agent starts for every product
+    #[command(after_long_help = host::HELP, allow_negative_numbers = true)]
+    Host(host::HostArguments),
 }
 
 const RUN_HELP: &str = "\
@@ -505,6 +508,10 @@ mod tests {
     #[test]
     fn every_long_option_has_an_environment_twin() {
         every_command(&Arguments::command(), &mut |command| {
+            // What a host is told comes from its agent and from nowhere else.
+            if command.get_name() == "host" {
+                return;
+            }
             for argument in command.get_arguments() {
                 let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
                 else {

@@ -11,11 +11,22 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
+use exit::Failure;
+use iaspec_reference::host::Sleeper;
 
 fn main() -> ExitCode {
-    let given: Vec<_> = std::env::args_os().collect();
-    let arguments = Arguments::try_parse_from(&given)
-        .unwrap_or_else(|error| mistakes::completed(error, Arguments::command(), &given).exit());
+    let given = commands::host::spelled_out(std::env::args_os().collect());
+    if let Some(launched) = Sleeper::from_words(&given) {
+        launched.run();
+        return ExitCode::SUCCESS;
+    }
+    let arguments = match Arguments::try_parse_from(&given) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let error = mistakes::completed(error, Arguments::command(), &given);
+            return commands::host::refusal(&given, &error).map_or_else(|| error.exit(), Failure::report);
+        }
+    };
     let outcome = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
         Command::Report(report) => commands::report::report(&report),
@@ -28,6 +39,7 @@ fn main() -> ExitCode {
         Command::Codec => commands::codec::codec(),
         Command::Client => commands::client::client(),
         Command::Agent(agent) => commands::agent::agent(*agent),
+        Command::Host(host) => commands::host::host(host),
     };
     outcome.unwrap_or_else(|error| error.report())
 }

@@ -1,0 +1,84 @@
+//! `iaspec host`: the probe product, started by an agent and by nobody else (RTE-6).
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use iaspec_reference::host::{Ended, Nonce, Start, attach};
+
+use crate::exit::Failure;
+
+/// A link of this name to `iaspec` is a program that takes exactly the options of a product host.
+const PROGRAM: &str = "iaspec-probe-host";
+
+/// The code of a host that does not attach, whatever the reason.
+const NOT_ATTACHED: u8 = 3;
+
+/// The agent has died, or broke its promises.
+const FAILED: u8 = 1;
+
+pub(crate) const HELP: &str = "\
+The host ends when its agent asks it to, and within a second of its agent's death. Started by hand it
+refuses: the segment has to name the process that starts it. Where an agent takes one executable as
+its product host, give it a link to iaspec that is named iaspec-probe-host and takes the options alone.
+
+Example:
+  ln -s \"$(command -v iaspec)\" iaspec-probe-host
+
+Exit codes:
+  0    finished as the agent asked
+  1    the agent has died, or broke the segment or its stream of messages
+  3    not attached: the options or the segment are wrong, nothing was changed
+  or the code that a request for exit names; a request for abort ends it by a signal";
+
+/// What an agent tells the host that it starts.
+#[derive(Debug, Args)]
+pub(crate) struct HostArguments {
+    /// The segment
+    #[arg(long, value_name = "PATH")]
+    shared_memory: PathBuf,
+    /// The segment's nonce: 32 hexadecimal digits
+    #[arg(long, value_name = "HEX32", value_parser = str::parse::<Nonce>)]
+    nonce: Nonce,
+    /// The session's ID
+    #[arg(long, value_name = "N")]
+    session: i32,
+    /// The product's agent type
+    #[arg(long, value_name = "N")]
+    agent_type: u8,
+}
+
+pub(crate) fn host(arguments: HostArguments) -> Result<ExitCode, Failure> {
+    let HostArguments { shared_memory, nonce, session, agent_type } = arguments;
+    let start = Start { shared_memory, nonce, session, agent_type };
+    let session = attach(start).map_err(|refused| not_attached(&refused.to_string()))?;
+    match session.run() {
+        Ended::Finished => Ok(ExitCode::SUCCESS),
+        Ended::Failed(why) => Err(Failure::of(FAILED, format!("the session is over: {why}"))),
+    }
+}
+
+/// The command line with the word `host` in it, if it is one of the linked program.
+pub(crate) fn spelled_out(given: Vec<OsString>) -> Vec<OsString> {
+    let name = given.first().and_then(|program| Path::new(program).file_name());
+    if name != Some(OsStr::new(PROGRAM)) {
+        return given;
+    }
+    let words = given.into_iter().skip(1);
+    [OsString::from("iaspec"), OsString::from("host")].into_iter().chain(words).collect()
+}
+
+/// What becomes of a mistake in a host's command line: it does not attach, and says why in a line. Other command lines,
+/// and a wish for help, are none of this.
+pub(crate) fn refusal(given: &[OsString], mistake: &clap::Error) -> Option<Failure> {
+    let is_host = given.get(1).is_some_and(|word| word == "host") && mistake.use_stderr();
+    let text = mistake.render().to_string();
+    let told: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
+    let told = told.join(" ");
+    is_host.then(|| not_attached(told.strip_prefix("error: ").unwrap_or(&told)))
+}
+
+fn not_attached(why: &str) -> Failure {
+    Failure::of(NOT_ATTACHED, format!("not attached: {why}"))
+}
