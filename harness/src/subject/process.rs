@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -182,7 +182,22 @@ impl Process {
     ///
     /// A sentence for people: the command cannot be made up or the program cannot be started.
     pub fn start(manifest: &Manifest, values: &Values, wiring: Wiring) -> Result<Self, String> {
+        Self::start_as(manifest, values, wiring, |program, arguments| (program, arguments))
+    }
+
+    /// As [`Process::start`], with another program or other arguments than those of the manifest's command.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Process::start`].
+    pub fn start_as(
+        manifest: &Manifest,
+        values: &Values,
+        wiring: Wiring,
+        change: impl FnOnce(PathBuf, Vec<String>) -> (PathBuf, Vec<String>),
+    ) -> Result<Self, String> {
         let (program, arguments) = manifest.command(values)?;
+        let (program, arguments) = change(program, arguments);
         let mark = new_mark();
         let mut command = Command::new(&program);
         command
@@ -271,6 +286,13 @@ impl Process {
         }
     }
 
+    /// Kills its process, and leaves what it started.
+    pub fn kill_alone(&self) {
+        if self.ending().is_none() {
+            tree::signal(self.pid, Signal::KILL);
+        }
+    }
+
     /// Stops it as the contract has it: end of input where there is any, then the manifest's signal, then SIGKILL to
     /// it and to every process it started. What it still prints is dropped.
     pub async fn stop(mut self) -> Stopped {
@@ -313,7 +335,8 @@ impl Process {
         self.end_all().await
     }
 
-    fn left_behind(&self) -> Vec<String> {
+    /// The programs of the processes that belong to it, itself excepted.
+    pub fn left_behind(&self) -> Vec<String> {
         tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
     }
 
