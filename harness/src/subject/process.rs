@@ -313,6 +313,15 @@ impl Process {
         self.end_all().await
     }
 
+    /// Kills its first process alone, as a system does that is short of memory; what that started is known from before.
+    pub async fn kill_alone(&self) -> Option<Ending> {
+        tree::members(self.pid, &self.mark);
+        if self.ending().is_none() {
+            tree::signal(self.pid, Signal::KILL);
+        }
+        self.ended_within(GONE_WITHIN).await
+    }
+
     fn left_behind(&self) -> Vec<String> {
         tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
     }
