@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::names::{word, words};
 use crate::hex_text::amount;
+use crate::matching::quoted;
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Data, Item};
 use crate::vectors::transcript::entry::{Needs, Settings};
@@ -47,6 +48,8 @@ pub(super) fn symbol(symbol: &Symbol) -> String {
         }
         Symbol::Bind { name, play, .. } => format!("any{}, from here on `{}`", played(play), name.value),
         Symbol::Ref(name) => format!("`{}` from before", name.value),
+        Symbol::Number(from) => format!("the message's number, counted from {}", from.value),
+        Symbol::Lacks(texts) => format!("nothing with {}", quoted(texts, " or ")),
         Symbol::Repeat { repeat, count } => {
             format!("{} times {}", count.value, clip(&Json::from(repeat.as_str()).to_string()))
         }

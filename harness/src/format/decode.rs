@@ -229,6 +229,10 @@ impl<'a> Decoder<'a> {
         })?;
         self.at += content.len();
         self.note(path, content_at, format!("{:?}", clip(value)));
+        if text.json {
+            return serde_json::from_str(value)
+                .map_err(|error| Failure::malformed(content_at, path, format!("not JSON: {error}")));
+        }
         Ok(Json::String(value.to_owned()))
     }
 

@@ -70,6 +70,12 @@ impl<'a> Encoder<'a> {
                 self.integer(integer, number);
                 Ok(())
             }
+            Some(Shape::Text(text)) if text.json => {
+                let text = value.to_string();
+                self.prefix(text.len());
+                self.bytes.extend_from_slice(text.as_bytes());
+                Ok(())
+            }
             Some(Shape::Text(_)) => {
                 let text = value.as_str().ok_or_else(|| wrong_kind(path, "text", value))?;
                 self.prefix(text.len());

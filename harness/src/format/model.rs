@@ -81,6 +81,9 @@ pub struct Text {
     pub prefix_bytes: usize,
     /// The most bits that the length may have.
     pub prefix_bits: u32,
+    /// Whether the text is JSON, and its value the one that this stands for.
+    #[serde(default)]
+    pub json: bool,
 }
 
 /// A count and so many items.

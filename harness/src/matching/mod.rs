@@ -368,7 +368,17 @@ impl Matching<'_> {
                 bindings.push((name.value.0.clone(), actual.clone()));
                 true
             }
-            Symbol::Setting(_) | Symbol::Ref(_) | Symbol::Repeat { .. } => {
+            Symbol::Lacks(texts) => {
+                let holds = |found: &Json| {
+                    texts.iter().any(|text| found.as_str().is_some_and(|found| found.contains(&text.value)))
+                };
+                match actual {
+                    Json::Array(items) => !items.iter().any(holds),
+                    Json::String(_) => !holds(actual),
+                    _ => false,
+                }
+            }
+            Symbol::Setting(_) | Symbol::Ref(_) | Symbol::Repeat { .. } | Symbol::Number(_) => {
                 symbol.played(span, self.player.known).is_ok_and(|expected| same(&expected, actual))
             }
         };
@@ -406,7 +416,8 @@ impl Matching<'_> {
             Symbol::Range { from, to } => format!("{} to {}", from.number, to.number),
             Symbol::Bind { is: Some(is), .. } => self.describe(is),
             Symbol::Bind { .. } => "anything".to_owned(),
-            Symbol::Setting(_) | Symbol::Repeat { .. } => played(),
+            Symbol::Setting(_) | Symbol::Repeat { .. } | Symbol::Number(_) => played(),
+            Symbol::Lacks(texts) => format!("nothing with {}", quoted(texts, " or ")),
             Symbol::Ref(name) => format!("{} (`{}` from before)", played(), name.value),
         }
     }
@@ -453,6 +464,11 @@ fn only_type(data: &Data) -> Option<&str> {
         [Spot { value: Item::Typed { type_name, .. }, .. }] => Some(type_name.as_str()),
         _ => None,
     }
+}
+
+/// Some texts in quotes.
+pub(crate) fn quoted(texts: &[Spot<String>], between: &str) -> String {
+    texts.iter().map(|text| format!("`{}`", text.value)).collect::<Vec<_>>().join(between)
 }
 
 /// Adds the members that are only in what came.

@@ -286,13 +286,6 @@ impl Process {
         }
     }
 
-    /// Kills its process, and leaves what it started.
-    pub fn kill_alone(&self) {
-        if self.ending().is_none() {
-            tree::signal(self.pid, Signal::KILL);
-        }
-    }
-
     /// Stops it as the contract has it: end of input where there is any, then the manifest's signal, then SIGKILL to
     /// it and to every process it started. What it still prints is dropped.
     pub async fn stop(mut self) -> Stopped {
@@ -333,6 +326,15 @@ impl Process {
     /// Kills it and every process it started.
     pub async fn kill(mut self) -> Option<Ending> {
         self.end_all().await
+    }
+
+    /// Kills its first process alone, as a system does that is short of memory; what that started is known from before.
+    pub async fn kill_alone(&self) -> Option<Ending> {
+        tree::members(self.pid, &self.mark);
+        if self.ending().is_none() {
+            tree::signal(self.pid, Signal::KILL);
+        }
+        self.ended_within(GONE_WITHIN).await
     }
 
     /// The programs of the processes that belong to it, itself excepted.

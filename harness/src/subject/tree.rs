@@ -6,7 +6,7 @@
 //! it did not start belongs to the subject that is looked at first. Other systems get the process group
 //! alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +19,12 @@ static REAPS_ORPHANS: AtomicBool = AtomicBool::new(false);
 /// The children that this process started itself. Locked while one is started and while processes are
 /// looked at, so that none is taken for an orphan before it is known.
 static OWN_CHILDREN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// To which first process those belong that were looked at: by id and start, since ids come round again.
+static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
+
+/// See [`SEEN`].
+type Seen = HashMap<(i32, u64), i32>;
 
 /// Starts a subject's first process.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, i32)> {
@@ -34,14 +40,22 @@ pub(super) fn forget(pid: i32) {
     if let Some(own) = OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         own.remove(&pid);
     }
+    if let Some(seen) = SEEN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        seen.retain(|_, leader| *leader != pid);
+    }
 }
 
-/// The processes that belong to the subject whose first process is `leader`, that one excepted.
+/// The processes that belong to the subject whose first process is `leader`, that one excepted. Those found once are
+/// found again, whatever ties they cut meanwhile.
 pub(super) fn members(leader: i32, mark: &str) -> Vec<Member> {
     let own = OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
     let none = HashSet::new();
     let own_children = REAPS_ORPHANS.load(Ordering::Relaxed).then(|| own.as_ref().unwrap_or(&none));
-    platform::members(leader, mark, own_children)
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = seen.get_or_insert_default();
+    let members = platform::members(leader, mark, own_children, seen);
+    seen.extend(members.iter().map(|member| ((member.pid, member.started), leader)));
+    members
 }
 
 /// The environment variable that marks a subject's processes.
@@ -54,6 +68,8 @@ pub(super) struct Member {
     pub(super) pid: i32,
     /// The name of its program.
     pub(super) name: String,
+    /// When it started, in ticks of the system since it booted.
+    started: u64,
 }
 
 #[cfg(target_os = "linux")]
@@ -64,7 +80,7 @@ mod platform {
         Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
     };
 
-    use super::{MARK, Member};
+    use super::{MARK, Member, Seen};
 
     struct Entry {
         name: String,
@@ -127,7 +143,12 @@ mod platform {
         entry.parent == own && !started.contains(&pid) && !started.contains(&entry.group)
     }
 
-    pub(super) fn members(leader: i32, mark: &str, own_children: Option<&HashSet<i32>>) -> Vec<Member> {
+    pub(super) fn members(
+        leader: i32,
+        mark: &str,
+        own_children: Option<&HashSet<i32>>,
+        seen: &Seen,
+    ) -> Vec<Member> {
         let all = all();
         let own = rustix::process::getpid().as_raw_nonzero().get();
         // What was there before the harness belongs to no subject: reading each environment would cost most of all.
@@ -135,16 +156,19 @@ mod platform {
         let mut members: Vec<Member> = all
             .iter()
             .filter(|(pid, entry)| **pid != leader && **pid != own && !entry.zombie && entry.started >= since)
-            .filter(|(pid, entry)| {
-                entry.group == leader
-                    || entry.session == leader
-                    || descends(&all, **pid, leader)
-                    || match mark_of(**pid) {
-                        Some(found) => found == mark.as_bytes(),
-                        None => is_stray(**pid, entry, own, own_children),
-                    }
+            .filter(|(pid, entry)| match seen.get(&(**pid, entry.started)) {
+                Some(known) => *known == leader,
+                None => {
+                    entry.group == leader
+                        || entry.session == leader
+                        || descends(&all, **pid, leader)
+                        || match mark_of(**pid) {
+                            Some(found) => found == mark.as_bytes(),
+                            None => is_stray(**pid, entry, own, own_children),
+                        }
+                }
             })
-            .map(|(pid, entry)| Member { pid: *pid, name: entry.name.clone() })
+            .map(|(pid, entry)| Member { pid: *pid, name: entry.name.clone(), started: entry.started })
             .collect();
         members.sort_by_key(|member| member.pid);
         members
@@ -182,7 +206,12 @@ mod platform {
 
     use super::Member;
 
-    pub(super) fn members(_leader: i32, _mark: &str, _own_children: Option<&HashSet<i32>>) -> Vec<Member> {
+    pub(super) fn members(
+        _leader: i32,
+        _mark: &str,
+        _own_children: Option<&HashSet<i32>>,
+        _seen: &super::Seen,
+    ) -> Vec<Member> {
         Vec::new()
     }
 

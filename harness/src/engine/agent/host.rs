@@ -178,8 +178,9 @@ impl Host {
     }
 
     /// Kills the agent, where that is a process of its own.
-    pub(super) fn kill_agent(&self) {
-        self.process.kill_alone();
+    pub(super) async fn kill_agent(&self) {
+        // How it ended is clear.
+        let _ = self.process.kill_alone().await;
     }
 
     /// Where the segment differs from what it was before the start; `None` if nowhere.

@@ -17,6 +17,9 @@ use crate::subject::{Certificates, Ending, Ground, Manifest, Process, Stopped, W
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::world::Start;
 
+/// The name by which `iaspec` knows that it is started as a product host, the probe product.
+pub(super) const PROBE_HOST: &str = "iaspec-probe-host";
+
 /// How often a start is tried whose port somebody else took.
 const MOST_LOST_RACES: u32 = 5;
 
@@ -151,8 +154,7 @@ impl<'a> Agent<'a> {
             None => manifest.config_template.clone(),
         };
         values.insert("config", ground.path("InedoAgent.config").display().to_string());
-        // Product hosts are not tested yet; a program that ends at once stands where theirs belongs.
-        link_program(&ground);
+        link_probe_host(&ground)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let started = Some(Started { process: None, ground, config, _port: port });
         Ok(Self { manifest, address, values: Rc::new(values), started })
@@ -376,13 +378,15 @@ fn hand_out_certificate(values: &mut Values, ground: &Ground) -> Result<(), Stri
     Ok(())
 }
 
+/// Puts the program where `{probe_host}` is, by the name at which it knows that it is the probe product.
 #[cfg(unix)]
-fn link_program(ground: &Ground) {
-    if let Ok(program) = std::env::current_exe() {
-        // Without it the subject cannot start product hosts, which no case of this release asks for.
-        let _ = std::os::unix::fs::symlink(program, ground.path("host"));
-    }
+fn link_probe_host(ground: &Ground) -> Result<(), String> {
+    let linked = std::env::current_exe()
+        .and_then(|program| std::os::unix::fs::symlink(program, ground.path(PROBE_HOST)));
+    linked.map_err(|error| format!("the program for product hosts cannot be put into place: {error}"))
 }
 
 #[cfg(not(unix))]
-fn link_program(_ground: &Ground) {}
+fn link_probe_host(_ground: &Ground) -> Result<(), String> {
+    Ok(())
+}

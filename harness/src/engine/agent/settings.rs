@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use super::running::PROBE_HOST;
 use crate::subject::placeholders::Values;
 use crate::subject::{Ground, Manifest};
 use crate::terms::{Encryption, word};
@@ -112,7 +113,7 @@ impl Asked {
         values.insert("handshake_timeout_ms", millis(HANDSHAKE_TIMEOUT));
         values.insert("session_timeout_ms", millis(SESSION_TIMEOUT));
         values.insert("max_concurrent_handshakes", MAX_CONCURRENT_HANDSHAKES.to_string());
-        values.insert("probe_host", ground.path("host").display().to_string());
+        values.insert("probe_host", ground.path(PROBE_HOST).display().to_string());
         if self.get("encryption") == Some("aes") {
             values.insert("aes_key", AES_KEY.to_owned());
         }

@@ -57,7 +57,10 @@ pub(super) fn needs_own_client(case: &TranscriptCase) -> bool {
 fn needs_fresh_subject(case: &TranscriptCase) -> bool {
     case.entry.isolation.is_some()
         || has_step(case, |kind| {
-            matches!(kind, Kind::Subject(_) | Kind::Files(_) | Kind::Segments(_) | Kind::Memory(_))
+            matches!(
+                kind,
+                Kind::Subject(_) | Kind::Files(_) | Kind::Segments(_) | Kind::Memory(_) | Kind::Process(_)
+            )
         })
 }
 
@@ -152,10 +155,8 @@ pub(super) fn open_knobs(manifest: &Manifest) -> [bool; 3] {
 }
 
 fn beyond_this_release(case: &TranscriptCase) -> Option<String> {
-    let host = has_step(case, |kind| {
-        matches!(kind, Kind::Actor(Party::Host, _) | Kind::Segments(_) | Kind::Process(_))
-    });
-    host.then(|| "needs a product host, which this release does not have".to_owned())
+    let host = has_step(case, |kind| matches!(kind, Kind::Actor(Party::Host, _)));
+    host.then(|| "is about a product host alone".to_owned())
 }
 
 fn settings(needs: &Needs, manifest: &Manifest) -> Option<String> {

@@ -73,9 +73,19 @@ pub struct FrameFields {
     pub data: Option<Spot<Data>>,
     /// The length that the frame says it has; the right one unless given.
     pub length: Option<Spot<i32>>,
+    /// How many such messages there are, one behind the other; one unless given. `number` tells them apart.
+    pub times: Option<Spot<u32>>,
 }
 
 impl Frame {
+    /// How many messages it stands for.
+    pub fn times(&self) -> u32 {
+        match self {
+            Frame::Hex(_) => 1,
+            Frame::Fields(fields) => fields.times.as_ref().map_or(1, |times| times.value),
+        }
+    }
+
     /// Calls a function for each symbol in it.
     pub fn symbols<'a>(&'a self, found: &mut dyn FnMut(Span, &'a Symbol)) {
         if let Frame::Fields(fields) = self {
@@ -195,12 +205,12 @@ pub enum FieldsPart {
 }
 
 /// The members of [`FrameFields`], for messages.
-const FRAME_MEMBERS: &[&str] = &["target", "command", "data", "length"];
+const FRAME_MEMBERS: &[&str] = &["target", "command", "data", "length", "times"];
 
 impl FrameFields {
     /// Reads the fields, the first key of which is already known.
     fn read<'de, A: MapAccess<'de>>(first: &str, map: &mut A) -> Result<Self, A::Error> {
-        let (mut target, mut command, mut data, mut length) = (None, None, None, None);
+        let (mut target, mut command, mut data, mut length, mut times) = (None, None, None, None, None);
         let mut key = Some(FrameKey::of(first)?);
         while let Some(current) = key {
             match current {
@@ -208,11 +218,12 @@ impl FrameFields {
                 FrameKey::Command => command = Some(map.next_value()?),
                 FrameKey::Data => data = Some(map.next_value()?),
                 FrameKey::Length => length = Some(map.next_value()?),
+                FrameKey::Times => times = Some(map.next_value()?),
             }
             key = map.next_key()?;
         }
         let command = command.ok_or_else(|| A::Error::missing_field("command"))?;
-        Ok(Self { target, command, data, length })
+        Ok(Self { target, command, data, length, times })
     }
 }
 
@@ -223,6 +234,7 @@ enum FrameKey {
     Command,
     Data,
     Length,
+    Times,
 }
 
 impl FrameKey {
@@ -232,6 +244,7 @@ impl FrameKey {
             "command" => FrameKey::Command,
             "data" => FrameKey::Data,
             "length" => FrameKey::Length,
+            "times" => FrameKey::Times,
             other => return Err(E::unknown_field(other, FRAME_MEMBERS)),
         })
     }
@@ -455,6 +468,9 @@ impl Serialize for FrameFields {
         if let Some(length) = &self.length {
             map.serialize_entry("length", length)?;
         }
+        if let Some(times) = &self.times {
+            map.serialize_entry("times", times)?;
+        }
         map.end()
     }
 }
@@ -547,7 +563,11 @@ schema!(FrameFields, "FrameFields", |generator| {
         },
         "command": generator.subschema_for::<Value>(),
         "data": generator.subschema_for::<Data>(),
-        "length": {"type": "integer", "description": "The length that the frame says it has; the right one unless given."}
+        "length": {"type": "integer", "description": "The length that the frame says it has; the right one unless given."},
+        "times": {
+            "type": "integer", "minimum": 1, "maximum": 1_000_000,
+            "description": "How many such messages there are, one behind the other; one unless given. `number` tells them apart."
+        }
     }
 });
 

@@ -29,7 +29,7 @@ pub enum Value {
     Symbol(Symbol),
 }
 
-/// What stands in the place of a value. All but `setting`, `ref` and `repeat` are matchers: they can stand only where
+/// What stands in the place of a value. All but `setting`, `ref`, `repeat` and `number` are matchers: they can stand only where
 /// something is checked, and say what stands there when that side is played.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Symbol {
@@ -67,6 +67,10 @@ pub enum Symbol {
         /// How often.
         count: Spot<usize>,
     },
+    /// `number: N`: the number of a message among those of a frame that stands `times` over, counted from N.
+    Number(Spot<i32>),
+    /// `lacks: [TEXT, …]`: a text in which none of these occurs, or a list in none of whose texts one does.
+    Lacks(Vec<Spot<String>>),
 }
 
 /// An end of a range: a number, or a decimal number as text where the type is shown as text (int64, datetime).
@@ -126,6 +130,10 @@ pub trait Known {
     fn setting(&self, name: SettingName) -> Option<Json>;
     /// What was bound to a name.
     fn binding(&self, name: &str) -> Option<Json>;
+    /// The number, from 0, of the message among those of a frame that stands several times.
+    fn number(&self) -> i32 {
+        0
+    }
 }
 
 /// Why there is nothing to play.
@@ -191,7 +199,8 @@ impl Symbol {
             Symbol::Any { play: Some(value) }
             | Symbol::Bind { play: Some(value), .. }
             | Symbol::Bind { is: Some(value), .. } => value.played(known),
-            Symbol::Any { play: None } | Symbol::Bind { .. } => Err(lacking(Missing::PlayedValue)),
+            Symbol::Number(from) => Ok(from.value.wrapping_add(known.number()).into()),
+            Symbol::Any { play: None } | Symbol::Bind { .. } | Symbol::Lacks(_) => Err(lacking(Missing::PlayedValue)),
             Symbol::OneOf(values) => {
                 values.first().ok_or_else(|| lacking(Missing::PlayedValue))?.played(known)
             }
@@ -219,12 +228,14 @@ impl Symbol {
             Symbol::Bind { .. } => "bind",
             Symbol::Ref(_) => "ref",
             Symbol::Repeat { .. } => "repeat",
+            Symbol::Number(_) => "number",
+            Symbol::Lacks(_) => "lacks",
         }
     }
 
     /// Whether it can stand only where something is checked.
     pub fn is_matcher(&self) -> bool {
-        !matches!(self, Symbol::Setting(_) | Symbol::Ref(_) | Symbol::Repeat { .. })
+        !matches!(self, Symbol::Setting(_) | Symbol::Ref(_) | Symbol::Repeat { .. } | Symbol::Number(_))
     }
 
     /// Calls a function for this symbol and for those within it.
@@ -234,7 +245,12 @@ impl Symbol {
             Symbol::Any { play } => play.iter().for_each(|value| value.symbols(found)),
             Symbol::OneOf(values) => values.iter().for_each(|value| value.symbols(found)),
             Symbol::Bind { play, is, .. } => play.iter().chain(is).for_each(|value| value.symbols(found)),
-            Symbol::Setting(_) | Symbol::Range { .. } | Symbol::Ref(_) | Symbol::Repeat { .. } => {}
+            Symbol::Setting(_)
+            | Symbol::Range { .. }
+            | Symbol::Ref(_)
+            | Symbol::Repeat { .. }
+            | Symbol::Number(_)
+            | Symbol::Lacks(_) => {}
         }
     }
 
@@ -249,6 +265,8 @@ impl Symbol {
                 Symbol::Range { from, to }
             }
             "ref" => Symbol::Ref(map.next_value()?),
+            "number" => Symbol::Number(map.next_value()?),
+            "lacks" => Symbol::Lacks(map.next_value()?),
             "bind" | "play" | "is" => return read_bind(key, map).map(Some),
             "repeat" | "count" => return read_repeat(key, map).map(Some),
             _ => return Ok(None),
@@ -500,6 +518,8 @@ impl Serialize for Symbol {
                 }
             }
             Symbol::Ref(name) => map.serialize_entry("ref", name)?,
+            Symbol::Number(from) => map.serialize_entry("number", from)?,
+            Symbol::Lacks(texts) => map.serialize_entry("lacks", texts)?,
             Symbol::Repeat { repeat, count } => {
                 map.serialize_entry("repeat", repeat)?;
                 map.serialize_entry("count", count)?;
@@ -553,9 +573,10 @@ impl JsonSchema for Symbol {
             "type": "object", "required": ["from", "to"],
             "properties": {"from": bound, "to": bound}, "additionalProperties": false
         });
+        let texts = json_schema!({"type": "array", "items": {"type": "string"}, "minItems": 1});
         let several = json_schema!({"type": "array", "items": value, "minItems": 1});
         json_schema!({
-            "description": "What stands in the place of a value. any, one_of, range and bind are matchers: they stand \
+            "description": "What stands in the place of a value. any, one_of, range, lacks and bind are matchers: they stand \
                 only where something is checked, and say what it is when that side is played.",
             "anyOf": [
                 alone("any", &any, "Whatever comes will do; `play` is what it is when played."),
@@ -563,6 +584,10 @@ impl JsonSchema for Symbol {
                 alone("setting", &setting, "The value that the subject was started with."),
                 alone("range", &range, "Both ends belong to it; played is the lower one."),
                 alone("ref", &name, "What an earlier `bind` named."),
+                alone("number", &json_schema!({"type": "integer"}), "The number of a message among those of a frame \
+                    that stands `times` over, counted from this one."),
+                alone("lacks", &texts, "A text in which none of these occurs, or a list in none of whose texts one \
+                    does. It cannot be played."),
                 {
                     "type": "object", "required": ["bind"], "additionalProperties": false,
                     "description": "What comes gets a name; `play` is what it is when played, or `is` a value or \

@@ -32,6 +32,8 @@ pub(super) struct Watch<'w> {
     pub(super) name: &'w str,
     /// What is awaited, for reports.
     pub(super) what: String,
+    /// Its number among the messages of a frame that stands several times.
+    pub(super) number: i32,
     /// By when it must have come.
     pub(super) deadline: Instant,
     /// From where the deadline counts.
@@ -83,6 +85,7 @@ impl Conversation<'_> {
             step,
             name,
             what: String::new(),
+            number: 0,
             deadline: reference.after + within,
             since: reference.after,
             not_before: step.not_before.as_ref().map(|time| reference.before + time.0),
@@ -97,9 +100,16 @@ impl Conversation<'_> {
         }
         let frames = step.frames.iter().flat_map(|frames| &frames.value);
         for (place, frame) in frames.enumerate() {
-            watch.what = format!("message {}", place + 1);
-            moment = self.message(&watch, frame, &connection, &talk, scope).await?;
-            self.fresh_vectors(&watch)?;
+            let times = i32::try_from(frame.times()).unwrap_or(i32::MAX);
+            for number in 0..times {
+                watch.what = match times {
+                    1 => format!("message {}", place + 1),
+                    _ => format!("message {}, number {} of {times}", place + 1, number + 1),
+                };
+                watch.number = number;
+                moment = self.message(&watch, frame, &connection, &talk, scope).await?;
+                self.fresh_vectors(&watch)?;
+            }
         }
         if matches!(step.does.as_ref().map(|op| &op.value), Some(Op::GetRootPath(_))) && step.frames.is_some()
         {
@@ -265,12 +275,14 @@ impl Conversation<'_> {
         scope: &Scope<'_>,
     ) -> Result<Moment, Trouble> {
         let framing = self.framing(self.tested, talk)?;
-        let exact = self.with_matching(scope, |matching| matching.exact_frame(frame, framing));
+        let exact = self.with_matching_of(watch.number, scope, |matching| matching.exact_frame(frame, framing));
         if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
             let differs = |came: &[u8]| {
                 *self.with_matching(scope, |matching| matching.frame_differs(framing, &exact, came, None))
             };
-            return self.exactly(watch, &exact, connection, differs).await;
+            let moment = self.exactly(watch, &exact, connection, differs).await?;
+            talk.note_opened(&exact, self.oldest_version());
+            return Ok(moment);
         }
         let mut wanted = framing.header;
         loop {
@@ -289,10 +301,12 @@ impl Conversation<'_> {
                 Cut::Whole(length) | Cut::Incomplete(length) => length,
             };
             let came = self.taken(watch.name, connection, length);
-            let judged = self.with_matching(scope, |matching| matching.frame(frame, framing, &came));
+            let judged =
+                self.with_matching_of(watch.number, scope, |matching| matching.frame(frame, framing, &came));
             return match judged {
                 Ok(bindings) => {
                     bind_all(bindings, scope);
+                    talk.note_opened(&came, self.oldest_version());
                     self.arrived(watch, connection, length)
                 }
                 Err(mismatch) => {
@@ -429,6 +443,7 @@ impl Conversation<'_> {
             step,
             name,
             what: "closes".to_owned(),
+            number: 0,
             deadline: reference.after + within.map_or(self.background.patience, |within| within.0),
             since: reference.after,
             not_before: not_before.map(|time| reference.before + time.0),

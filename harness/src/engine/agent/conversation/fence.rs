@@ -31,9 +31,13 @@ impl Conversation<'_> {
     /// Asks on every open connection, then looks for what nobody asked for.
     pub(super) async fn fence(&self) -> Outcome {
         let talks = self.all_talks();
+        self.fence_sessions(&talks).await?;
         let mut asked = Vec::new();
         for (name, talk) in &talks {
             let Some(connection) = talk.connection() else { continue };
+            if talk.session.get().is_some() {
+                continue;
+            }
             if talk.takes_requests() {
                 self.ask_agent(name, talk, &connection).await?;
                 asked.push((name, talk, connection));
@@ -72,6 +76,7 @@ impl Conversation<'_> {
             command: literal(GET_ROOT_PATH.into()),
             data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
             length: None,
+            times: None,
         }
     }
 
@@ -102,6 +107,7 @@ impl Conversation<'_> {
             command: literal(GET_ROOT_PATH.into()),
             data: Some(spot(Data(vec![spot(path)]))),
             length: None,
+            times: None,
         })));
         let since = talk.last.get().after;
         let step = self.fence_step(name);
@@ -109,6 +115,7 @@ impl Conversation<'_> {
             step: &step,
             name,
             what: "the request at the end, which must be answered next".to_owned(),
+            number: 0,
             deadline: since + self.background.patience,
             since,
             not_before: None,

@@ -120,7 +120,7 @@ impl Conversation<'_> {
         if let Some(breaks) = &step.breaks {
             self.break_segment(&host, &talk, breaks.value);
         }
-        self.leave(step, name, &host, &talk);
+        self.leave(step, name, &host, &talk).await;
         moment.after = Instant::now();
         self.ended_step(step, Some(&talk), moment, scope);
         Ok(())
@@ -139,11 +139,11 @@ impl Conversation<'_> {
     }
 
     /// Ends the session, or a direction of it, where the step says so.
-    fn leave(&self, step: &Step, name: &str, host: &Host, talk: &Talk) {
+    async fn leave(&self, step: &Step, name: &str, host: &Host, talk: &Talk) {
         let segment = host.segment().map(iaspec_shm::Segment::link);
         if step.reset.is_some() {
             self.trace.note(name, Happening::Reset);
-            host.kill_agent();
+            host.kill_agent().await;
         } else if step.closes.is_some() {
             self.trace.note(name, Happening::Closed);
             segment.into_iter().for_each(iaspec_shm::Link::request_close);
@@ -386,6 +386,7 @@ impl Conversation<'_> {
                 step,
                 name,
                 what: "the echo at the end, which must be answered next".to_owned(),
+                number: 0,
                 deadline: sent.after + self.background.patience,
                 since: sent.after,
                 not_before: None,

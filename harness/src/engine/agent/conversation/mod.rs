@@ -9,6 +9,8 @@
 
 mod check;
 mod fence;
+mod fence_sessions;
+mod segments;
 mod flow;
 mod hosting;
 mod play;
@@ -185,6 +187,9 @@ pub(super) async fn run<'a>(
     if outcome.is_err() {
         conversation.abandon();
     }
+    for killed in conversation.killed.take() {
+        killed.kill().await;
+    }
     let course = Course {
         trouble: outcome.err(),
         saw_end: conversation.saw_end.get(),
@@ -219,6 +224,8 @@ pub(super) struct Conversation<'a> {
     /// Ports that nothing may listen on.
     closed_ports: RefCell<Vec<TcpSocket>>,
     memory_at_start: Cell<u64>,
+    /// Processes that were killed as a case has it; what they left is ended with the case.
+    killed: RefCell<Vec<crate::subject::Process>>,
     saw_end: Cell<bool>,
     /// How many acknowledgements the harness has sent.
     acknowledged: Cell<u32>,
@@ -263,6 +270,7 @@ impl<'a> Conversation<'a> {
             tasks: RefCell::default(),
             closed_ports: RefCell::default(),
             memory_at_start: Cell::new(0),
+            killed: RefCell::default(),
             saw_end: Cell::new(false),
             acknowledged: Cell::new(0),
             greeting: RefCell::new(None),
@@ -315,7 +323,8 @@ impl Conversation<'_> {
                 Part::Plays | Part::Skips | Part::Inside => Ok(()),
             },
             // Segments belong to product hosts, whose cases are skipped.
-            Some(Kind::Segments(_)) | None => Ok(()),
+            Some(Kind::Segments(_)) => self.no_segments(step).await,
+            None => Ok(()),
         }
     }
 
@@ -334,8 +343,13 @@ impl Conversation<'_> {
 
     /// Calls a function with what compares bytes, in a scope.
     fn with_matching<T>(&self, scope: &Scope<'_>, call: impl FnOnce(Matching<'_>) -> T) -> T {
+        self.with_matching_of(0, scope, call)
+    }
+
+    /// The same for a message among those of a frame that stands several times.
+    fn with_matching_of<T>(&self, number: i32, scope: &Scope<'_>, call: impl FnOnce(Matching<'_>) -> T) -> T {
         let values = self.values.borrow();
-        let knowledge = Knowledge { values: &values, scope };
+        let knowledge = Knowledge { values: &values, scope, number };
         let mut ack = self.background.acknowledgement(&values, self.dialect);
         if let (Party::Client, Some(vector)) = (self.tested, &mut ack.iv) {
             *vector = self.vector();

@@ -16,8 +16,9 @@ use crate::matching::Matching;
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Frame, Tamper, TlsFault, WireItem};
 use crate::vectors::transcript::op::Op;
-use crate::vectors::transcript::play::{Framing, Unbuildable};
+use crate::vectors::transcript::play::{Framing, Player, Unbuildable};
 use crate::vectors::transcript::step::CloseKind;
+use crate::vectors::transcript::value::{Known, SettingName};
 use crate::vectors::transcript::{Party, Step};
 use crate::yaml::Spot;
 
@@ -311,7 +312,7 @@ pub(super) fn outgoing(
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
         all.messages.push(match &frame.value {
             Frame::Hex(hex) => hex.stretches(),
-            Frame::Fields(_) => vec![Stretch::Bytes(matching.player.frame(frame, framing)?)],
+            Frame::Fields(_) => vec![Stretch::Bytes(copies(matching, frame, framing)?)],
         });
     }
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
@@ -329,6 +330,36 @@ pub(super) fn outgoing(
         }
     }
     Ok(all)
+}
+
+/// A message, as often as it stands there.
+fn copies(matching: Matching<'_>, frame: &Spot<Frame>, framing: Framing<'_>) -> Result<Vec<u8>, Unbuildable> {
+    let mut bytes = Vec::new();
+    for number in 0..frame.times() {
+        let known = Copy { number, known: matching.player.known };
+        bytes.append(&mut Player { known: &known, ..matching.player }.frame(frame, framing)?);
+    }
+    Ok(bytes)
+}
+
+/// What a run knows of one message among several.
+struct Copy<'k> {
+    number: u32,
+    known: &'k dyn Known,
+}
+
+impl Known for Copy<'_> {
+    fn setting(&self, name: SettingName) -> Option<serde_json::Value> {
+        self.known.setting(name)
+    }
+
+    fn binding(&self, name: &str) -> Option<serde_json::Value> {
+        self.known.binding(name)
+    }
+
+    fn number(&self) -> i32 {
+        i32::try_from(self.number).unwrap_or(i32::MAX)
+    }
 }
 
 /// The one thing that is wrong.

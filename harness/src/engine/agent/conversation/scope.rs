@@ -93,6 +93,8 @@ pub(super) struct Knowledge<'k> {
     pub(super) values: &'k Values,
     /// Where values are bound.
     pub(super) scope: &'k Scope<'k>,
+    /// The number of the message among those of a frame that stands several times.
+    pub(super) number: i32,
 }
 
 impl Known for Knowledge<'_> {
@@ -102,6 +104,10 @@ impl Known for Knowledge<'_> {
 
     fn binding(&self, name: &str) -> Option<Json> {
         self.scope.bound(name)
+    }
+
+    fn number(&self) -> i32 {
+        self.number
     }
 }
 

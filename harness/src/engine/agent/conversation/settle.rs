@@ -73,6 +73,7 @@ impl Conversation<'_> {
             step: &step,
             name,
             what: "the request at the end, which must come next".to_owned(),
+            number: 0,
             deadline: now + self.background.patience,
             since: now,
             not_before: None,

@@ -16,6 +16,9 @@ use crate::hex_text::{Stretch, each_piece};
 const HANDSHAKE: usize = 24;
 
 /// When a step ended: just before and just after what the harness did, or twice the time at which something came.
+/// The command of Open Session (RTE-2).
+const OPEN_SESSION: i32 = 1;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// From here lower bounds count.
@@ -57,6 +60,8 @@ pub(super) struct Talk {
     pub(super) end_told: Cell<bool>,
     /// The version spoken, once the acknowledgement tells.
     pub(super) version: Cell<Option<i32>>,
+    /// The session that it was bound to by Open Session (RTE-2).
+    pub(super) session: Cell<Option<i32>>,
     /// Whether the client was told to speak the oldest version: then the number of an acknowledgement is a session (HS-6).
     pub(super) speaks_oldest: Cell<bool>,
     /// How many requests of the client the harness has not answered.
@@ -171,6 +176,7 @@ impl Talk {
             phase: Cell::new(Phase::Handshake),
             end_told: Cell::new(false),
             version: Cell::new(None),
+            session: Cell::new(None),
             speaks_oldest: Cell::new(false),
             unanswered: Cell::new(0),
             any_answers: Cell::new(false),
@@ -224,6 +230,15 @@ impl Talk {
     pub(super) fn is_between_messages(&self) -> bool {
         let sent = self.sent.borrow();
         sent.handshake.len() == HANDSHAKE && sent.header.is_empty() && sent.owed == 0 && !sent.lost
+    }
+
+    /// Notes a message that an agent sent, where it answers Open Session: int32 length, int32 command 1, int32 session.
+    pub(super) fn note_opened(&self, message: &[u8], oldest_version: i32) {
+        let number = |at: usize| message.get(at..at + 4)?.try_into().ok().map(i32::from_le_bytes);
+        let speaks_newer = self.version.get().is_some_and(|version| version > oldest_version);
+        if speaks_newer && self.session.get().is_none() && number(4) == Some(OPEN_SESSION) {
+            self.session.set(number(8).filter(|session| *session != 0));
+        }
     }
 
     /// Whether requests and answers can go both ways, as far as the harness knows from what it did itself.

@@ -122,7 +122,9 @@ impl<'a> Conversation<'a> {
         }
         match signal {
             Signal::Kill => {
-                process.kill().await;
+                // What it started is to see to its own end (SES-6).
+                process.kill_alone().await;
+                self.killed.borrow_mut().push(process);
                 Ok(())
             }
             Signal::Stop => {
