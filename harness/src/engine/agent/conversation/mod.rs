@@ -10,12 +10,12 @@
 mod check;
 mod fence;
 mod fence_sessions;
-mod segments;
 mod flow;
 mod hosting;
 mod play;
 pub(super) mod scope;
 mod secured;
+mod segments;
 mod serve;
 mod settle;
 mod talk;
