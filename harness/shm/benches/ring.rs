@@ -1,6 +1,6 @@
 //! How fast the rings are, and what they cost while nothing happens: `cargo bench -p iaspec-shm`.
 //!
-//! Two processes, rings of 4 MiB, both sides ring. Everything is measured in turn within each round; the medians of the
+//! Two processes, on a processor each, rings of 4 MiB, both sides ring. Everything is measured in turn within each round; the medians of the
 //! rounds' ratios count, since what else the machine does changes from one round to the next.
 //!
 //! - **one way**: messages of one size, a call each, into one process's buffer and out of it into another's of the same
@@ -26,7 +26,7 @@ mod peers;
 
 use peers::{Busy, Channel, cpu_time};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 3;
 /// How long each figure is measured in each round, about.
 const SPAN: Duration = Duration::from_millis(150);
 const SPINNING: Duration = Duration::from_millis(1);
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         peers::serve(&arguments.collect::<Vec<_>>());
         return ExitCode::SUCCESS;
     }
+    peers::keep_to_a_processor(None, 0);
     println!("medians of {ROUNDS} rounds");
     let goals = [one_way(), round_trip(), loaded(), idle()].concat();
     println!();
@@ -101,7 +102,7 @@ fn column<const FIGURES: usize>(rounds: &[[f64; FIGURES]], figure: usize) -> f64
 
 fn one_way() -> Vec<Goal> {
     println!("\none way, GB/s      memcpy      pipe  ring, futex  ring, spin");
-    [64, 4 << 10, 64 << 10, 1 << 20].into_iter().flat_map(one_way_of).collect()
+    [64, 4 << 10].into_iter().flat_map(one_way_of).collect()
 }
 
 fn one_way_of(size: usize) -> Vec<Goal> {
@@ -177,7 +178,7 @@ fn round_trip() -> Vec<Goal> {
 fn loaded() -> Vec<Goal> {
     let (mut pipe, mut ring) = (peers::pipes("echo", 0), peers::ring("echo", 0, Wait::DEFAULT_SPIN));
     let (pipe, ring) = (pipe.channel(), ring.channel());
-    let _busy = [Busy::start(), Busy::start()];
+    let _busy = [Busy::start(0), Busy::start(1)];
     let figures = rounds(|| {
         let (pipe, ring) = (trips(|| pipe.trip()), trips(|| ring.trip()));
         [percentile(&pipe, 50), percentile(&ring, 50), percentile(&pipe, 99), percentile(&ring, 99)]
@@ -192,7 +193,7 @@ fn loaded() -> Vec<Goal> {
 }
 
 fn idle() -> Vec<Goal> {
-    const WATCHED: Duration = Duration::from_secs(4);
+    const WATCHED: Duration = Duration::from_secs(1);
     let mut peer = peers::ring("idle", 0, Wait::DEFAULT_SPIN);
     let peer = peer.channel();
     let before = cpu_time();
