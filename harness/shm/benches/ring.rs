@@ -26,7 +26,7 @@ mod peers;
 
 use peers::{Busy, Channel, cpu_time};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// How long each figure is measured in each round, about.
 const SPAN: Duration = Duration::from_millis(150);
 const SPINNING: Duration = Duration::from_millis(1);
@@ -102,7 +102,7 @@ fn column<const FIGURES: usize>(rounds: &[[f64; FIGURES]], figure: usize) -> f64
 
 fn one_way() -> Vec<Goal> {
     println!("\none way, GB/s      memcpy      pipe  ring, futex  ring, spin");
-    [64, 4 << 10].into_iter().flat_map(one_way_of).collect()
+    [64, 4 << 10, 64 << 10, 1 << 20].into_iter().flat_map(one_way_of).collect()
 }
 
 fn one_way_of(size: usize) -> Vec<Goal> {
@@ -193,7 +193,7 @@ fn loaded() -> Vec<Goal> {
 }
 
 fn idle() -> Vec<Goal> {
-    const WATCHED: Duration = Duration::from_secs(1);
+    const WATCHED: Duration = Duration::from_secs(4);
     let mut peer = peers::ring("idle", 0, Wait::DEFAULT_SPIN);
     let peer = peer.channel();
     let before = cpu_time();

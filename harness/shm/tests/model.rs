@@ -79,6 +79,8 @@ fn counts() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_ring_is_a_queue(steps in steps()) {
         follow(pair_from(64, 0), 64, &steps)?;
@@ -91,7 +93,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn two_threads_hand_over_all_bytes_in_order(
