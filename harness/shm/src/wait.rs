@@ -60,6 +60,7 @@ impl Wait {
             return false;
         }
         let began = Instant::now();
+        let spin = self.remaining(began).map_or(self.spin, |remaining| remaining.min(self.spin));
         let mut pauses = 1;
         loop {
             for _ in 0..pauses {
@@ -71,7 +72,7 @@ impl Wait {
             // The clock takes longer to read than a ring to look at.
             if pauses < LONGEST {
                 pauses *= 2;
-            } else if began.elapsed() >= self.spin {
+            } else if began.elapsed() >= spin {
                 return false;
             }
         }

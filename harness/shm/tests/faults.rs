@@ -248,3 +248,10 @@ fn deadlines_that_have_passed_still_let_through_what_is_there() {
     let error = to_host.write_all(&[0; 65], &passed).unwrap_err();
     assert!(matches!((error.written, error.cause), (64, Error::Deadline)));
 }
+
+#[test]
+fn a_spin_does_not_outlast_the_deadline() {
+    let Pair { mut from_host, to_agent: _to_agent, .. } = pair(64);
+    let wait = Wait::at_most(Duration::from_millis(1)).spin(Duration::MAX);
+    assert!(matches!(from_host.read(&mut [0; 8], &wait), Err(Error::Deadline)));
+}
