@@ -13,7 +13,8 @@
 //!
 //! The goals come from a machine whose processors share a cache. Where they do not, memory goes from one to the other more
 //! slowly than half a `memcpy` that stays within the nearest cache: a goal is met too by what comes close to such a limit,
-//! measured in the same rounds.
+//! measured in the same rounds. Two processes at work at once are slowed down more than one by whatever else runs: the
+//! machine has to be left alone meanwhile.
 
 #![allow(
     clippy::expect_used,
