@@ -81,7 +81,7 @@ impl Attached {
 /// The size of a regular file; `None` for anything else.
 fn file_size(file: &File) -> io::Result<Option<u64>> {
     let metadata = file.metadata()?;
-    Ok(metadata.is_file().then(|| metadata.len()))
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 fn check(header: &Header, size: u64, expected: &Expected) -> Result<(), AttachError> {

@@ -12,14 +12,19 @@ use crate::sync::Ordering;
 use crate::wait::{Interrupter, Interruption, Wait, other_half, own_half};
 
 /// Bytes after which a long write is published, so that both sides work at once, and after which the room of what was read
-/// is given back at the latest: earlier only where the ring is empty, since each time costs more than a short message. In
-/// small rings it is a quarter of the ring.
+/// is given back at the latest: earlier only before a sleep, since each time costs more than a short message. In small rings
+/// it is a quarter of the ring.
 pub const PUBLICATION: usize = 32 << 10;
 
 /// How often a sleeper looks whether its peer still lives.
 const WATCH: Duration = Duration::from_millis(250);
 /// How often a peer is looked at that does not ring; the contract says 2 ms at most.
 const POLL: Duration = Duration::from_micros(1500);
+
+/// After so many spins in vain, a spin is not worth while,
+const FUTILE: u32 = 4;
+/// but for one in so many waits.
+const RETRIAL: u32 = 256;
 
 /// What both ends need for waiting.
 struct End {
@@ -28,6 +33,8 @@ struct End {
     direction: Direction,
     side: Side,
     interruption: Arc<Interruption>,
+    /// Spins in vain, and waits without a spin, since the last that was not.
+    vain_spins: u32,
 }
 
 impl End {
@@ -37,7 +44,7 @@ impl End {
             Side::Consumer => link.role().peer().outgoing(),
         };
         let memory = RingMemory::new(Arc::clone(link.mapping()), direction);
-        Self { link, memory, direction, side, interruption: Arc::default() }
+        Self { link, memory, direction, side, interruption: Arc::default(), vain_spins: 0 }
     }
 
     fn interrupter(&self) -> Interrupter {
@@ -95,17 +102,19 @@ impl End {
         if self.interruption.take() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// Waits for news.
-    fn wait(&self, seen: u64, wait: &Wait) -> Result<(), Error> {
-        if wait.spin_until(|| self.has_news(seen)) {
-            return self.check_interruption();
-        }
+    /// Waits for news without sleeping; false if none came that soon. Where that has failed again and again, since the
+    /// peer is slow or has to share this processor, it is tried but now and then.
+    fn spin(&mut self, seen: u64, wait: &Wait) -> bool {
+        let worthwhile = self.vain_spins < FUTILE || self.vain_spins.is_multiple_of(RETRIAL);
+        let found = worthwhile && wait.spin_until(|| self.has_news(seen));
+        self.vain_spins = if found { 0 } else { self.vain_spins.wrapping_add(1) };
+        found
+    }
+
+    /// Waits for news, asleep.
+    fn sleep_until_news(&self, seen: u64, wait: &Wait) -> Result<(), Error> {
         let mut watched = None::<Instant>;
-        loop {
-            self.check_interruption()?;
-            if self.has_news(seen) {
-                return Ok(());
-            }
+        while !self.has_news(seen) {
             let now = Instant::now();
             let remaining = wait.remaining(now);
             if remaining.is_some_and(|remaining| remaining.is_zero()) {
@@ -117,6 +126,7 @@ impl End {
             }
             self.sleep(seen, remaining);
         }
+        Ok(())
     }
 
     /// Fails if the peer has died, unless it had left news before.
@@ -193,17 +203,28 @@ impl Sender {
     pub fn write_all_parts(&mut self, parts: &[&[u8]], wait: &Wait) -> Result<(), WriteError> {
         let mut parts = Parts::new(parts);
         let mut written = 0;
-        let mut step = || -> Result<(), Error> {
-            self.end.check_interruption()?;
-            while !parts.is_empty() {
-                match self.push(&mut parts)? {
-                    0 => self.end.wait(self.producer.peer_counter(), wait)?,
-                    pushed => written += pushed,
-                }
+        let outcome = self.write_parts(&mut parts, &mut written, wait);
+        outcome.map_err(|cause| WriteError { written, cause })
+    }
+
+    fn write_parts(&mut self, parts: &mut Parts<'_>, written: &mut usize, wait: &Wait) -> Result<(), Error> {
+        self.end.check_interruption()?;
+        while !parts.is_empty() {
+            match self.push(parts)? {
+                0 => self.wait(wait)?,
+                pushed => *written += pushed,
             }
-            Ok(())
-        };
-        step().map_err(|cause| WriteError { written, cause })
+        }
+        Ok(())
+    }
+
+    /// Waits for room, or for a reason why there will be none.
+    fn wait(&mut self, wait: &Wait) -> Result<(), Error> {
+        let seen = self.producer.peer_counter();
+        if !self.end.spin(seen, wait) {
+            self.end.sleep_until_news(seen, wait)?;
+        }
+        self.end.check_interruption()
     }
 
     /// Puts in one publication of what is left, or nothing if the ring is full.
@@ -271,6 +292,15 @@ impl Receiver {
     ///
     /// [`Error::Broken`]; on the host's side [`Error::Closing`] where the ring is empty and the agent asks to finish.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        let read = self.take(buffer)?;
+        if read.is_none() {
+            self.consumer.release();
+        }
+        Ok(read)
+    }
+
+    /// As [`try_read`](Self::try_read), but keeps what room there is to give back, since more may come at once.
+    fn take(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let mut available = self.available(buffer.len())?;
         if available == 0 && !buffer.is_empty() {
             if !self.end.peer_is_done()? {
@@ -285,7 +315,7 @@ impl Receiver {
         let length = available.min(buffer.len());
         for piece in buffer[..length].chunks_mut(self.publication) {
             self.consumer.take(piece);
-            if self.consumer.unreleased() >= self.publication as u64 || self.consumer.is_drained() {
+            if self.consumer.unreleased() >= self.publication as u64 {
                 self.consumer.release();
             }
         }
@@ -301,10 +331,10 @@ impl Receiver {
     pub fn read(&mut self, buffer: &mut [u8], wait: &Wait) -> Result<usize, Error> {
         self.end.check_interruption()?;
         loop {
-            if let Some(read) = self.try_read(buffer)? {
+            if let Some(read) = self.take(buffer)? {
                 return Ok(read);
             }
-            self.end.wait(self.consumer.peer_counter(), wait)?;
+            self.wait(wait)?;
         }
     }
 
@@ -316,9 +346,19 @@ impl Receiver {
     pub fn wait_readable(&mut self, wait: &Wait) -> Result<(), Error> {
         self.end.check_interruption()?;
         while self.available(1)? == 0 && !self.end.peer_is_done()? {
-            self.end.wait(self.consumer.peer_counter(), wait)?;
+            self.wait(wait)?;
         }
         Ok(())
+    }
+
+    /// Waits for bytes, or for a reason why there will be none.
+    fn wait(&mut self, wait: &Wait) -> Result<(), Error> {
+        let seen = self.consumer.peer_counter();
+        if !self.end.spin(seen, wait) {
+            self.consumer.release();
+            self.end.sleep_until_news(seen, wait)?;
+        }
+        self.end.check_interruption()
     }
 
     fn available(&mut self, wanted: usize) -> Result<usize, Error> {

@@ -8,7 +8,9 @@ pub const MAGIC: [u8; 8] = *b"IASHMEM1";
 /// The layout version described here.
 pub const LAYOUT: u32 = 1;
 /// Bytes before the data of the first ring.
-pub const HEADER_SIZE: usize = 4096;
+pub const HEADER_SIZE: usize = HEADER_SIZE_FIELD as usize;
+/// The same as the header's field.
+pub(crate) const HEADER_SIZE_FIELD: u32 = 4096;
 /// The smallest ring.
 pub const MIN_CAPACITY: u32 = 64;
 /// The largest ring.

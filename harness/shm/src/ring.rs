@@ -182,11 +182,6 @@ impl Consumer {
         self.read - self.released
     }
 
-    /// Whether all is taken that was there when the producer's count was last looked at.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.read == self.written
-    }
-
     /// Gives the room of all that is taken back to the producer.
     pub(crate) fn release(&mut self) {
         if self.unreleased() > 0 {

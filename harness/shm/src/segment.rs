@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::backing::{Backing, Place};
 use crate::ends::{Receiver, Sender};
 use crate::error::{Broken, CreateError, Error};
-use crate::layout::{self, Direction, HEADER_SIZE, Header, LAYOUT, MAGIC, Role, Side, State};
+use crate::layout::{self, Direction, HEADER_SIZE_FIELD, Header, LAYOUT, MAGIC, Role, Side, State};
 use crate::link::Link;
 use crate::memory::Mapping;
 use crate::platform::Process;
@@ -152,11 +152,10 @@ impl Segment {
 }
 
 fn header(plan: &Plan) -> Header {
-    const SIZE: u32 = HEADER_SIZE as u32;
     Header {
         magic: MAGIC,
         layout: LAYOUT,
-        header_size: SIZE,
+        header_size: HEADER_SIZE_FIELD,
         capacity: plan.capacity,
         agent_pid: std::process::id(),
         host_pid: 0,

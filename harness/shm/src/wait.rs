@@ -51,22 +51,28 @@ impl Wait {
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))
     }
 
-    /// Looks until `ready` or the spin is over.
+    /// Looks until `ready` or the spin is over, less and less often: each look takes the cache line from a peer that may
+    /// be about to write to it, and who looks too soon finds one short message at a time.
     pub(crate) fn spin_until(&self, ready: impl Fn() -> bool) -> bool {
-        // The clock takes longer to read than a ring to look at.
-        const LOOKS: u32 = 16;
+        /// Pauses between looks, at most.
+        const LONGEST: u32 = 8;
         if self.spin.is_zero() {
             return false;
         }
         let began = Instant::now();
+        let spin = self.remaining(began).map_or(self.spin, |remaining| remaining.min(self.spin));
+        let mut pauses = 1;
         loop {
-            for _ in 0..LOOKS {
-                if ready() {
-                    return true;
-                }
+            for _ in 0..pauses {
                 std::hint::spin_loop();
             }
-            if began.elapsed() >= self.spin {
+            if ready() {
+                return true;
+            }
+            // The clock takes longer to read than a ring to look at.
+            if pauses < LONGEST {
+                pauses *= 2;
+            } else if began.elapsed() >= spin {
                 return false;
             }
         }

@@ -110,7 +110,7 @@ mod memory {
         }
 
         fn cell(&self, count: u64) -> &UnsafeCell<u8> {
-            &self.0.data[count as usize % self.0.data.len()]
+            &self.0.data[usize::try_from(count).unwrap() % self.0.data.len()]
         }
     }
 }

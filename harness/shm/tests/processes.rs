@@ -144,7 +144,7 @@ fn streams_pass_while_the_processors_are_busy() {
 fn moments(count: u64) -> impl Iterator<Item = (Setting, Duration)> {
     (0..count).map(|seed| {
         let mut random = Random::new(seed);
-        let mut setting = Setting::new([64, 4096, 1 << 20][seed as usize % 3], seed);
+        let mut setting = Setting::new([64, 4096, 1 << 20][usize::try_from(seed % 3).unwrap()], seed);
         setting.spin = Duration::from_micros(20 * (seed % 2));
         setting.host_rings = seed % 5 != 0;
         setting.plan.rings = seed % 7 != 0;

@@ -88,6 +88,12 @@ impl Formats {
         self.iter().any(|format| format.conversation.acknowledgement.value == type_name)
     }
 
+    /// Whether a type is text that stands for something in JSON.
+    pub fn is_json(&self, type_name: &str) -> bool {
+        let found = self.find(type_name);
+        found.is_some_and(|(_, found)| matches!(&found.shape, Shape::Text(text) if text.json))
+    }
+
     /// The newest format that has a type, and the type.
     pub fn find(&self, type_name: &str) -> Option<(&Format, &Type)> {
         self.by_version.values().rev().find_map(|format| Some((format, format.types.get(type_name)?)))

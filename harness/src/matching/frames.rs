@@ -70,6 +70,9 @@ impl Matching<'_> {
     ) -> Result<Option<Vec<u8>>, Unbuildable> {
         let mut open = self.any_command;
         frame.symbols(&mut |_, symbol| open |= symbol.is_matcher());
+        if let Frame::Fields(fields) = &frame.value {
+            open |= fields.data.iter().flat_map(|data| &data.0).any(|item| self.is_open(&item.value));
+        }
         if open {
             return Ok(None);
         }

@@ -65,9 +65,15 @@ impl Matching<'_> {
     ///
     /// A value that cannot be encoded, or that the run does not know.
     pub fn exact(&self, data: &Data) -> Result<Option<Vec<u8>>, Unbuildable> {
-        let mut open = data.0.iter().any(|item| self.is_acknowledgement(&item.value));
+        let mut open = data.0.iter().any(|item| self.is_open(&item.value));
         data.symbols(&mut |_, symbol| open |= symbol.is_matcher());
         if open { Ok(None) } else { self.player.data(data).map(Some) }
+    }
+
+    /// Whether what an item does not name may be anything: in an acknowledgement the run's own, in JSON other members.
+    fn is_open(&self, item: &Item) -> bool {
+        let Item::Typed { type_name, .. } = item else { return false };
+        self.formats().is_acknowledgement(&type_name.value) || self.formats().is_json(&type_name.value)
     }
 
     fn is_acknowledgement(&self, item: &Item) -> bool {

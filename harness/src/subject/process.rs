@@ -31,6 +31,9 @@ const LOG_TAIL: usize = 12 << 10;
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long what a subject started may be there after its end.
+const LINGERS_AT_MOST: Duration = Duration::from_millis(500);
+
 /// How long, in turns, a killed process is waited for where nothing else can be done meanwhile.
 const DYING_TURNS: u32 = 200;
 const DYING_TURN: Duration = Duration::from_millis(1);
@@ -297,7 +300,7 @@ impl Process {
             ending = self.ended_while_drained().await;
         }
         let killed = ending.is_none();
-        let left_behind = if killed { Vec::new() } else { self.left_behind() };
+        let left_behind = if killed { Vec::new() } else { self.left_behind().await };
         ending = self.end_all().await.or(ending);
         Stopped { ending, ignored_end_of_input, killed, left_behind }
     }
@@ -337,9 +340,16 @@ impl Process {
         self.ended_within(GONE_WITHIN).await
     }
 
-    /// The programs of the processes that belong to it, itself excepted.
-    pub fn left_behind(&self) -> Vec<String> {
-        tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
+    /// The programs of processes that outlive it: what it has just killed takes a moment to be gone.
+    pub async fn left_behind(&self) -> Vec<String> {
+        let deadline = Instant::now() + LINGERS_AT_MOST;
+        loop {
+            let members = tree::members(self.pid, &self.mark);
+            if members.is_empty() || Instant::now() >= deadline {
+                return members.into_iter().map(|member| member.name).collect();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Ends the whole family, however fast it forks, within a bound.

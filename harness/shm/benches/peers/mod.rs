@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write, pipe};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use iaspec_shm::layout::DEFAULT_CAPACITY;
 use iaspec_shm::{Attached, Error, Expected, Place, Plan, Receiver, Segment, Sender, Wait, parent_pid};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{SPAN, gigabytes};
@@ -24,6 +27,19 @@ pub(crate) fn cpu_time() -> Duration {
     let seconds = u64::try_from(time.tv_sec).expect("time goes forward");
     Duration::from_secs(seconds)
         + Duration::from_nanos(u64::try_from(time.tv_nsec).expect("part of a second"))
+}
+
+/// Keeps a process, this one if none is named, to one of the processors that the benchmark may use, if there are so many:
+/// where the system puts two processes that wake each other is a matter of chance otherwise.
+pub(crate) fn keep_to_a_processor(process: Option<Pid>, number: usize) {
+    // As they are before the benchmark keeps itself to one.
+    static ALLOWED: LazyLock<CpuSet> = LazyLock::new(|| sched_getaffinity(None).expect("the processors"));
+    let mut processors = (0..CpuSet::MAX_CPU).filter(|processor| ALLOWED.is_set(*processor));
+    if let Some(processor) = processors.nth(number) {
+        let mut chosen = CpuSet::new();
+        chosen.set(processor);
+        sched_setaffinity(process, &chosen).expect("one of the processors");
+    }
 }
 
 /// A stream of bytes in each direction.
@@ -198,8 +214,11 @@ pub(crate) fn pipes(task: &str, size: usize) -> Peer<impl Channel> {
 pub(crate) struct Busy(Child);
 
 impl Busy {
-    pub(crate) fn start() -> Self {
-        Self(start(&["busy"], Stdio::null(), Stdio::null()))
+    /// On that one of the processors.
+    pub(crate) fn start(processor: usize) -> Self {
+        let child = start(&["busy"], Stdio::null(), Stdio::null());
+        keep_to_a_processor(child_id(&child), processor);
+        Self(child)
     }
 }
 
@@ -211,7 +230,14 @@ impl Drop for Busy {
 
 fn start(arguments: &[&str], stdin: Stdio, stdout: Stdio) -> Child {
     let program = std::env::current_exe().expect("this program");
-    Command::new(program).arg("--peer").args(arguments).stdin(stdin).stdout(stdout).spawn().expect("a peer")
+    let mut command = Command::new(program);
+    let child = command.arg("--peer").args(arguments).stdin(stdin).stdout(stdout).spawn().expect("a peer");
+    keep_to_a_processor(child_id(&child), 1);
+    child
+}
+
+fn child_id(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 /// What the started process does.

@@ -369,7 +369,7 @@ impl Conversation<'_> {
                 self.exits(&step, &host, &exits, Instant::now()).await?;
             }
             if host.finished.get() || host.is_refused {
-                self.nothing_left_behind(&step, &host)?;
+                self.nothing_left_behind(&step, &host).await?;
             }
         }
         Ok(())
@@ -402,8 +402,8 @@ impl Conversation<'_> {
         self.finishes(step, name, host, now, now + FINISHES_WITHIN).await
     }
 
-    fn nothing_left_behind(&self, step: &Spot<Step>, host: &Host) -> Outcome {
-        let names = host.process().left_behind();
+    async fn nothing_left_behind(&self, step: &Spot<Step>, host: &Host) -> Outcome {
+        let names = host.process().left_behind().await;
         if names.is_empty() {
             return Ok(());
         }

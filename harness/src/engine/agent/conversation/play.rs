@@ -310,10 +310,16 @@ pub(super) fn outgoing(
 ) -> Result<Outgoing, Unbuildable> {
     let mut all = Outgoing { handshake, messages: Vec::new(), raw: Vec::new() };
     for frame in step.frames.iter().flat_map(|frames| &frames.value) {
-        all.messages.push(match &frame.value {
-            Frame::Hex(hex) => hex.stretches(),
-            Frame::Fields(_) => vec![Stretch::Bytes(copies(matching, frame, framing)?)],
-        });
+        match &frame.value {
+            Frame::Hex(hex) => all.messages.push(hex.stretches()),
+            Frame::Fields(_) => {
+                for number in 0..frame.times() {
+                    let known = Copy { number, known: matching.player.known };
+                    let message = Player { known: &known, ..matching.player }.frame(frame, framing)?;
+                    all.messages.push(vec![Stretch::Bytes(message)]);
+                }
+            }
+        }
     }
     for item in step.wire.iter().flat_map(|wire| &wire.0) {
         match &item.value {
@@ -330,16 +336,6 @@ pub(super) fn outgoing(
         }
     }
     Ok(all)
-}
-
-/// A message, as often as it stands there.
-fn copies(matching: Matching<'_>, frame: &Spot<Frame>, framing: Framing<'_>) -> Result<Vec<u8>, Unbuildable> {
-    let mut bytes = Vec::new();
-    for number in 0..frame.times() {
-        let known = Copy { number, known: matching.player.known };
-        bytes.append(&mut Player { known: &known, ..matching.player }.frame(frame, framing)?);
-    }
-    Ok(bytes)
 }
 
 /// What a run knows of one message among several.
