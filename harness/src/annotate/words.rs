@@ -9,6 +9,7 @@ use crate::terms::TimeSpan;
 use crate::vectors::transcript::data::{Data, Item};
 use crate::vectors::transcript::entry::{Needs, Settings};
 use crate::vectors::transcript::op::Dialect;
+use crate::vectors::transcript::start::Breaks;
 use crate::vectors::transcript::step::{CloseKind, Step};
 use crate::vectors::transcript::value::{Symbol, Value};
 use crate::verdict::clip;
@@ -121,6 +122,18 @@ fn ends(step: &Step, since: Option<&str>) -> Vec<String> {
     if step.reset.is_some() {
         notes.push("then breaks the connection off (RST)".to_owned());
     }
+    if let Some(breaks) = &step.breaks {
+        let what = match breaks.value {
+            Breaks::WrittenBackwards => "its count of bytes written runs back to 0",
+            Breaks::WrittenExcess => "its count of bytes written claims more than the ring holds",
+            Breaks::ReadBackwards => "it reads no more, and its count of bytes read runs back to 0",
+            Breaks::ReadExcess => {
+                "it reads no more, and its count of bytes read claims more than was written"
+            }
+            Breaks::State => "the state is a number that is none",
+        };
+        notes.push(format!("then it breaks the segment: {what}"));
+    }
     if let Some(closes) = &step.closes {
         let how = match closes.how {
             CloseKind::Any => "by FIN or RST",
@@ -135,7 +148,12 @@ fn ends(step: &Step, since: Option<&str>) -> Vec<String> {
     if let Some(exits) = &step.exits {
         let when = times(None, exits.within.as_ref().map(|time| time.value), since);
         let separator = if when.is_empty() { "" } else { ", " };
-        notes.push(format!("its process ends with code {}{separator}{when}", exits.code));
+        let how = match (&exits.code, &exits.signal) {
+            (Some(code), _) => format!(" with code {}", code.value),
+            (None, Some(_)) => " by a signal".to_owned(),
+            (None, None) => String::new(),
+        };
+        notes.push(format!("its process ends{how}{separator}{when}"));
     }
     notes
 }

@@ -120,7 +120,7 @@ impl Conversation<'_> {
             watch.what = "raw bytes".to_owned();
             moment = self.raw(&watch, &hex.bytes(), &connection).await?;
         }
-        if let Some(closes) = &step.closes {
+        if let (Some(closes), false) = (&step.closes, self.tested == Party::Host) {
             moment = self.end(step, name, closes.how, reference, &connection, &talk).await?;
         }
         self.ended_step(step, Some(&talk), moment, scope);
