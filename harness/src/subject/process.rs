@@ -300,7 +300,7 @@ impl Process {
             ending = self.ended_while_drained().await;
         }
         let killed = ending.is_none();
-        let left_behind = if killed { Vec::new() } else { self.left_behind().await };
+        let left_behind = if killed { Vec::new() } else { self.lingering().await };
         ending = self.end_all().await.or(ending);
         Stopped { ending, ignored_end_of_input, killed, left_behind }
     }
@@ -341,15 +341,20 @@ impl Process {
     }
 
     /// The programs of processes that outlive it: what it has just killed takes a moment to be gone.
-    pub async fn left_behind(&self) -> Vec<String> {
+    pub async fn lingering(&self) -> Vec<String> {
         let deadline = Instant::now() + LINGERS_AT_MOST;
         loop {
-            let members = tree::members(self.pid, &self.mark);
+            let members = self.left_behind();
             if members.is_empty() || Instant::now() >= deadline {
-                return members.into_iter().map(|member| member.name).collect();
+                return members;
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The programs of the processes that belong to it, itself excepted.
+    pub fn left_behind(&self) -> Vec<String> {
+        tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
     }
 
     /// Ends the whole family, however fast it forks, within a bound.

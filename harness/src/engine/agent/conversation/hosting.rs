@@ -403,7 +403,7 @@ impl Conversation<'_> {
     }
 
     async fn nothing_left_behind(&self, step: &Spot<Step>, host: &Host) -> Outcome {
-        let names = host.process().left_behind().await;
+        let names = host.process().lingering().await;
         if names.is_empty() {
             return Ok(());
         }

@@ -8,6 +8,7 @@
 //! looked at in the same way ([`check`]).
 
 mod check;
+mod diaries;
 mod fence;
 mod fence_sessions;
 mod flow;
@@ -186,6 +187,9 @@ pub(super) async fn run<'a>(
     }
     if outcome.is_err() {
         conversation.abandon();
+    }
+    if outcome.is_err() || background.conversations == Conversations::All {
+        conversation.hear_hosts();
     }
     for killed in conversation.killed.take() {
         killed.kill().await;
