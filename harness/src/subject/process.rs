@@ -353,7 +353,7 @@ impl Process {
     }
 
     /// The programs of the processes that belong to it, itself excepted.
-    pub fn left_behind(&self) -> Vec<String> {
+    fn left_behind(&self) -> Vec<String> {
         tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
     }
 
