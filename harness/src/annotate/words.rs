@@ -6,6 +6,7 @@ use super::names::{word, words};
 use crate::hex_text::amount;
 use crate::matching::quoted;
 use crate::terms::TimeSpan;
+use crate::vectors::transcript::Party;
 use crate::vectors::transcript::data::{Data, Item};
 use crate::vectors::transcript::entry::{Needs, Settings};
 use crate::vectors::transcript::op::Dialect;
@@ -86,6 +87,11 @@ pub(super) fn times(not_before: Option<TimeSpan>, within: Option<TimeSpan>, sinc
 
 /// What a step says beside bytes, a sentence each.
 pub(super) fn notes(step: &Step) -> Vec<String> {
+    notes_between(step, None)
+}
+
+/// The same of a step between agent and host, where a party ends its side of a segment.
+pub(super) fn notes_between(step: &Step, in_memory: Option<Party>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(address) = &step.from {
         notes.push(format!("from the address {}", address.value));
@@ -106,7 +112,7 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
     if !when.is_empty() && !is_of_end {
         notes.push(when);
     }
-    notes.extend(ends(step, since));
+    notes.extend(ends(step, since, in_memory));
     if let Some(clause) = &step.clause {
         notes.push(format!("tests {}", clause.value));
     }
@@ -114,13 +120,16 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
 }
 
 /// How a step ends a connection or a process.
-fn ends(step: &Step, since: Option<&str>) -> Vec<String> {
+fn ends(step: &Step, since: Option<&str>, in_memory: Option<Party>) -> Vec<String> {
     let mut notes = Vec::new();
     if step.shutdown.is_some() {
-        notes.push("then sends no more (FIN), and goes on reading".to_owned());
+        let how = if in_memory.is_some() { "closes its ring" } else { "sends no more (FIN)" };
+        notes.push(format!("then {how}, and goes on reading"));
     }
     if step.reset.is_some() {
-        notes.push("then breaks the connection off (RST)".to_owned());
+        let how =
+            if in_memory.is_some() { "its process is killed" } else { "breaks the connection off (RST)" };
+        notes.push(format!("then {how}"));
     }
     if let Some(breaks) = &step.breaks {
         let what = match breaks.value {
@@ -135,15 +144,17 @@ fn ends(step: &Step, since: Option<&str>) -> Vec<String> {
         notes.push(format!("then it breaks the segment: {what}"));
     }
     if let Some(closes) = &step.closes {
-        let how = match closes.how {
-            CloseKind::Any => "by FIN or RST",
-            CloseKind::Fin => "by FIN",
-            CloseKind::Rst => "by RST",
+        let how = match (in_memory, closes.how) {
+            (Some(Party::Host), _) => "finishes: both directions closed, state 3",
+            (Some(_), _) => "asks the host to finish (state 2)",
+            (None, CloseKind::Any) => "ends the connection by FIN or RST",
+            (None, CloseKind::Fin) => "ends the connection by FIN",
+            (None, CloseKind::Rst) => "ends the connection by RST",
         };
         let (not_before, within) = step.end_times();
         let when = times(not_before, within, since);
         let separator = if when.is_empty() { "" } else { ", " };
-        notes.push(format!("ends the connection {how}{separator}{when}"));
+        notes.push(format!("{how}{separator}{when}"));
     }
     if let Some(exits) = &step.exits {
         let when = times(None, exits.within.as_ref().map(|time| time.value), since);

@@ -341,7 +341,7 @@ impl Process {
     }
 
     /// The programs of processes that outlive it: what it has just killed takes a moment to be gone.
-    async fn lingering(&self) -> Vec<String> {
+    pub async fn lingering(&self) -> Vec<String> {
         let deadline = Instant::now() + LINGERS_AT_MOST;
         loop {
             let members = self.left_behind();

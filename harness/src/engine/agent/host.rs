@@ -50,7 +50,9 @@ pub(super) struct Host {
     pub(super) is_refused: bool,
     /// Whether its agent is a process of its own.
     pub(super) apart: bool,
-    /// Whether its end was looked at.
+    /// Whether it has finished as its agent asked.
+    pub(super) finished: Cell<bool>,
+    /// Whether the end of its process was looked at.
     pub(super) end_seen: Cell<bool>,
 }
 
@@ -119,7 +121,8 @@ impl Host {
             std::fs::write(&go, "").map_err(|error| format!("the host cannot be let go: {error}"))?;
         }
         let (is_refused, apart) = (wrong.is_some(), terms.apart);
-        Ok(Self { process, shared, before, is_refused, apart, end_seen: Cell::new(false) })
+        let (finished, end_seen) = (Cell::new(false), Cell::new(false));
+        Ok(Self { process, shared, before, is_refused, apart, finished, end_seen })
     }
 
     /// Its process; where its agent is one of its own, that of the agent.

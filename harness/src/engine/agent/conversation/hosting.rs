@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::super::connection::{Connection, End};
 use super::super::host::{Host, Terms};
@@ -27,12 +27,16 @@ use crate::vectors::transcript::play::agent_type;
 use crate::vectors::transcript::scalars::{Hex, Name};
 use crate::vectors::transcript::start::{Breaks, Exits, Start};
 use crate::vectors::transcript::step::{Kind, walk};
+use crate::vectors::transcript::value::Value;
 use crate::vectors::transcript::{Party, Step};
 use crate::verdict::clip;
 use crate::yaml::{Span, Spot};
 
 /// How long a host may take to finish (contract of the segment, state 2).
 const FINISHES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often a segment is looked at of which no bell tells.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The request at the end, an echo: length 10, command 101, a token, bytes of no pattern.
 const LAST_REQUEST: [u8; 18] =
@@ -93,19 +97,14 @@ impl Conversation<'_> {
 
     fn host(&self, step: &Spot<Step>, name: &str) -> Result<Rc<Host>, Trouble> {
         let host = self.hosts()?.running.borrow().get(name).cloned();
-        host.ok_or_else(|| {
-            Trouble::CannotRun(format!("{}: host `{name}` was not started", self.place(step.span)))
-        })
+        host.ok_or_else(|| self.unusable(step.span, &format!("host `{name}` was not started")))
     }
 
     /// Plays a step of the agent towards a host.
     pub(super) async fn act(&self, step: &Spot<Step>, name: &str, scope: &Scope<'_>) -> Outcome {
         let host = self.host(step, name)?;
         let Some(talk) = self.talk(name) else {
-            return Err(Trouble::CannotRun(format!(
-                "{}: host `{name}` has not attached",
-                self.place(step.span)
-            )));
+            return Err(self.unusable(step.span, &format!("host `{name}` has not attached")));
         };
         self.hold_back(step, &talk, scope).await;
         let mut moment = Moment::at(Instant::now());
@@ -194,46 +193,32 @@ impl Conversation<'_> {
 
     async fn start_host(&self, step: &Spot<Step>, name: &str, start: &Start, scope: &Scope<'_>) -> Outcome {
         let hosts = self.hosts()?;
-        let number = |value: &Spot<crate::vectors::transcript::value::Value>| {
-            let played = self.with_matching(scope, |matching| value.played(matching.player.known));
-            let played = agent_type(played.map_err(|error| self.unbuildable(&error.into()))?);
-            let number = played.as_i64();
-            number.ok_or_else(|| {
-                Trouble::CannotRun(format!("{}: {played} is no number", self.place(value.span)))
-            })
-        };
-        let out_of_range =
-            |_| Trouble::CannotRun(format!("{}: it does not fit its field", self.place(step.span)));
+        let out_of_range = |_| self.unusable(step.span, "it does not fit its field");
         let terms = Terms {
             start,
-            session: i32::try_from(number(&start.session)?).map_err(out_of_range)?,
-            agent_type: u8::try_from(number(&start.agent_type)?).map_err(out_of_range)?,
+            session: i32::try_from(self.number(&start.session, scope)?).map_err(out_of_range)?,
+            agent_type: u8::try_from(self.number(&start.agent_type, scope)?).map_err(out_of_range)?,
             apart: self.kills_agent_of(name),
         };
         let host = Host::start(hosts.manifest, &hosts.values, &hosts.ground, &terms);
         let host = Rc::new(host.map_err(Trouble::CannotRun)?);
         hosts.running.borrow_mut().insert(name.to_owned(), Rc::clone(&host));
-        if host.is_refused {
-            return Ok(());
-        }
-        let deadline = Instant::now() + self.background.patience;
-        host.attached(deadline).await.map_err(|(actual, late)| {
-            let expected = format!("it attaches (state 1) within {}", TimeSpan(self.background.patience));
+        if host.is_refused { Ok(()) } else { self.attaches(step, name, &host).await }
+    }
+
+    /// Waits until a host has attached, and takes up the rings.
+    async fn attaches(&self, step: &Spot<Step>, name: &str, host: &Host) -> Outcome {
+        let patience = self.background.patience;
+        host.attached(Instant::now() + patience).await.map_err(|(actual, late)| {
+            let expected = format!("it attaches (state 1) within {}", TimeSpan(patience));
             self.fell(step, "start", Mismatch::words("the host did not attach", expected, actual), late)
         })?;
         let ends = host.segment().map(iaspec_shm::Segment::take_ends).transpose();
-        let (sender, receiver) = match ends {
-            Ok(Some(ends)) => ends,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                let (expected, actual) = ("rings that are sound", error.to_string());
-                return Err(self.stumble(
-                    step,
-                    "start",
-                    Mismatch::words("the host broke the segment", expected, actual),
-                ));
-            }
-        };
+        let ends = ends.map_err(|error| {
+            let (expected, actual) = ("rings that are sound", error.to_string());
+            self.stumble(step, "start", Mismatch::words("the host broke the segment", expected, actual))
+        })?;
+        let Some((sender, receiver)) = ends else { return Ok(()) };
         let connection = Connection::over_rings(sender, receiver)
             .map_err(|error| Trouble::CannotRun(format!("the rings cannot be served: {error}")))?;
         self.talks.borrow_mut().insert(name.to_owned(), Talk::with_host(connection));
@@ -242,6 +227,18 @@ impl Conversation<'_> {
             self.memory_at_start.set(self.peak_memory());
         }
         Ok(())
+    }
+
+    /// A parameter of a start.
+    fn number(&self, value: &Spot<Value>, scope: &Scope<'_>) -> Result<i64, Trouble> {
+        let played = self.with_matching(scope, |matching| value.played(matching.player.known));
+        let played = agent_type(played.map_err(|error| self.unbuildable(&error.into()))?);
+        played.as_i64().ok_or_else(|| self.unusable(value.span, &format!("{played} is no number")))
+    }
+
+    /// A mistake in the vector.
+    fn unusable(&self, span: Span, why: &str) -> Trouble {
+        Trouble::CannotRun(format!("{}: {why}", self.place(span)))
     }
 
     /// Whether the case kills the agent of a host: then that is a process of its own.
@@ -263,11 +260,25 @@ impl Conversation<'_> {
         since: Instant,
         deadline: Instant,
     ) -> Outcome {
-        let within = TimeSpan(rounded(deadline.saturating_duration_since(since)));
-        let Some((talk, connection)) =
-            self.talk(name).and_then(|talk| Some((talk.connection()?, talk))).map(|(c, t)| (t, c))
-        else {
-            return Err(Trouble::CannotRun(format!("{}: it has not attached", self.place(step.span))));
+        self.stream_ends(step, name, since, deadline).await?;
+        while let Some((expected, actual)) = host.unfinished() {
+            if Instant::now() >= deadline {
+                let expected = format!("{expected} {}", within(since, deadline));
+                let mismatch = Mismatch::words("the host did not finish", expected, actual);
+                return Err(self.too_late(step, "closes", mismatch));
+            }
+            sleep(LOOK).await;
+        }
+        host.finished.set(true);
+        Ok(())
+    }
+
+    /// Waits until no more bytes will come from a host, and none have.
+    async fn stream_ends(&self, step: &Spot<Step>, name: &str, since: Instant, deadline: Instant) -> Outcome {
+        let talk = self.talk(name);
+        let connection = talk.as_ref().and_then(|talk| talk.connection());
+        let (Some(talk), Some(connection)) = (talk, connection) else {
+            return Err(self.unusable(step.span, &format!("host `{name}` has not attached")));
         };
         let found = connection
             .watch(deadline, |inbox| {
@@ -277,43 +288,28 @@ impl Conversation<'_> {
                 inbox.end().map(|(end, when)| Ok((end.clone(), when)))
             })
             .await;
+        let summary = "the host did not finish";
         let expected = "the end of its stream, and nothing before";
         match found {
-            Some(Ok((End::Fin, when))) => {
+            Some(Ok((end, when))) => {
                 self.ended(&talk);
                 if !talk.end_told.replace(true) {
-                    self.trace.note_end(name, happening(&End::Fin), when);
+                    self.trace.note_end(name, happening(&end), when);
                 }
-            }
-            Some(Ok((end, _))) => {
-                self.ended(&talk);
-                let mismatch =
-                    Mismatch::words("the host did not finish", expected, format!("the segment was {end}"));
-                return Err(self.stumble(step, "closes", mismatch));
+                let actual = format!("the segment was {end}");
+                let mismatch = || Mismatch::words(summary, expected, actual);
+                if end == End::Fin { Ok(()) } else { Err(self.stumble(step, "closes", mismatch())) }
             }
             Some(Err(actual)) => {
                 let mismatch = Mismatch::words("bytes came before the end", expected, actual);
-                return Err(self.stumble(step, "closes", mismatch));
+                Err(self.stumble(step, "closes", mismatch))
             }
             None => {
-                let mismatch = Mismatch::words(
-                    "the host did not finish",
-                    format!("{expected}, within {within}"),
-                    "its ring is still open",
-                );
-                return Err(self.too_late(step, "closes", mismatch));
+                let expected = format!("{expected}, {}", within(since, deadline));
+                let mismatch = Mismatch::words(summary, expected, "its ring is still open");
+                Err(self.too_late(step, "closes", mismatch))
             }
         }
-        while let Some((expected, actual)) = host.unfinished() {
-            if Instant::now() >= deadline || host.process().ending().is_some() && host.unfinished().is_some()
-            {
-                let expected = format!("{expected} within {within}");
-                let mismatch = Mismatch::words("the host did not finish", expected, actual);
-                return Err(self.too_late(step, "closes", mismatch));
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Ok(())
     }
 
     /// Waits until the host's process has ended as it must; nothing may have changed in a segment that it refused.
@@ -367,11 +363,13 @@ impl Conversation<'_> {
                 self.dismiss_one(&step, &name, &host, &talk).await?;
             }
             if !host.end_seen.get() {
-                let code = (!host.is_refused).then_some(0).unwrap_or(3);
+                let code = if host.is_refused { 3 } else { 0 };
                 let within = Some(spot(TimeSpan(FINISHES_WITHIN)));
                 let exits = Exits { code: Some(spot(code)), signal: None, within };
                 self.exits(&step, &host, &exits, Instant::now()).await?;
-                self.nothing_left_behind(&step, &host)?;
+            }
+            if host.finished.get() || host.is_refused {
+                self.nothing_left_behind(&step, &host).await?;
             }
         }
         Ok(())
@@ -404,8 +402,8 @@ impl Conversation<'_> {
         self.finishes(step, name, host, now, now + FINISHES_WITHIN).await
     }
 
-    fn nothing_left_behind(&self, step: &Spot<Step>, host: &Host) -> Outcome {
-        let names = host.process().left_behind();
+    async fn nothing_left_behind(&self, step: &Spot<Step>, host: &Host) -> Outcome {
+        let names = host.process().lingering().await;
         if names.is_empty() {
             return Ok(());
         }
@@ -419,4 +417,8 @@ impl Conversation<'_> {
         let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
         Spot { span, value: Step { host: Some(spot(Name(name.to_owned()))), ..Step::default() } }
     }
+}
+
+fn within(since: Instant, deadline: Instant) -> String {
+    format!("within {}", TimeSpan(rounded(deadline.saturating_duration_since(since))))
 }
