@@ -13,6 +13,7 @@ mod support;
 
 mod aes;
 mod clients;
+mod hosts;
 mod process;
 mod starting;
 mod tls;

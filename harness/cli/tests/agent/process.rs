@@ -82,8 +82,12 @@ impl Agent {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a process ID")).expect("not 0");
+        let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a process ID")).expect("not 0");
         kill_process(pid, signal).expect("a signal");
     }
 

@@ -140,11 +140,16 @@ impl Host {
 
     fn ask_to_finish(&self) {
         if let Some((link, interrupter)) = self.running.get()
-            && self.finish_by().is_some()
+            && self.is_to_finish()
         {
             link.request_close();
             interrupter.interrupt();
         }
+    }
+
+    /// Whether it was asked to finish.
+    pub(super) fn is_to_finish(&self) -> bool {
+        self.finish_by().is_some()
     }
 
     fn finish_by(&self) -> Option<Instant> {

@@ -197,7 +197,8 @@ impl Work {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::Folder(error);
         let folder = Folder::create(&self.agent.hosts.update_dir).map_err(|error| failed(error.into()))?;
         self.agent.updates.copy_assemblies(product, folder.path()).map_err(|error| failed(error.into()))?;
-        Process::start(equipment, folder, self.session, product.agent_type().0)
+        let is_wanted = || !self.host.is_to_finish();
+        Process::start(equipment, folder, self.session, product.agent_type().0, is_wanted)
     }
 }
 

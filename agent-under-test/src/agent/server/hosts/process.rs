@@ -19,6 +19,9 @@ use crate::protocol::SessionId;
 /// How long a host has from its start until it is attached.
 const ATTACH_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a host that is not attached yet is still wanted.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// How often a process that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -48,6 +51,9 @@ pub(super) enum StartError {
     Nonce(#[source] io::Error),
     #[error("`{program}` cannot be started: {source}")]
     Program { program: String, source: io::Error },
+    /// It was asked to finish before it was attached.
+    #[error("it is not wanted any more")]
+    Unwanted,
     /// It ended, or did not attach in time, or attached in a wrong way.
     #[error("it did not attach: {error}{}", .ending.map(|ending| format!(" ({ending})")).unwrap_or_default())]
     Attach { error: Error, ending: Option<ExitStatus> },
@@ -63,12 +69,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a host in its folder and waits until it is attached. It is ended when the calling thread ends.
+    /// Starts a host in its folder and waits until it is attached, as long as it `is_wanted`. It is ended when the calling
+    /// thread ends.
     pub(super) fn start(
         equipment: &Equipment,
         folder: Folder,
         session: SessionId,
         agent_type: u8,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<(Self, Sender, Receiver), StartError> {
         let nonce = random_nonce().map_err(StartError::Nonce)?;
         let (place, capacity) = (equipment.place.clone(), equipment.ring_capacity);
@@ -81,20 +89,36 @@ impl Process {
             source,
         })?;
         let mut process = Self { child, segment, _folder: folder };
-        match process.attach() {
+        match process.attach(is_wanted) {
             Ok((sender, receiver)) => Ok((process, sender, receiver)),
             Err(error) => {
-                let ending = process.end(Duration::ZERO).filter(|_| matches!(error, Error::PeerDied { .. }));
-                Err(StartError::Attach { error, ending })
+                let ending = process.end(Duration::ZERO);
+                Err(match error {
+                    Some(error) => {
+                        let ending = ending.filter(|_| matches!(error, Error::PeerDied { .. }));
+                        StartError::Attach { error, ending }
+                    }
+                    None => StartError::Unwanted,
+                })
             }
         }
     }
 
-    fn attach(&mut self) -> Result<(Sender, Receiver), Error> {
+    /// Waits until it is attached, and takes the ends; fails with nothing if it is not wanted before.
+    fn attach(&mut self, is_wanted: impl Fn() -> bool) -> Result<(Sender, Receiver), Option<Error>> {
         self.segment.watch_host(self.child.id())?;
-        self.segment.wait_attached(&Wait::at_most(ATTACH_WITHIN))?;
+        let deadline = Instant::now() + ATTACH_WITHIN;
+        loop {
+            let now = Instant::now();
+            match self.segment.wait_attached(&Wait::until(deadline.min(now + GLANCE))) {
+                Ok(()) => break,
+                Err(Error::Deadline) if !is_wanted() => return Err(None),
+                Err(Error::Deadline) if now < deadline => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         self.segment.unlink();
-        self.segment.take_ends()
+        Ok(self.segment.take_ends()?)
     }
 
     /// Waits for its end, kills it if that takes longer than `patience`, and then whatever is left of its process group
