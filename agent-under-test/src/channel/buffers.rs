@@ -1,38 +1,57 @@
 //! What came in and is not handled yet, and what is to go out.
 
-use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::protocol::Writer;
 
-/// From this size on a message is handed over in the memory that it arrived in; below, it is copied.
-const LARGE: usize = 64 << 10;
+/// From this size on a message is handed over in the memory that it arrived in, and sent from where it is; below, it is
+/// copied.
+pub(crate) const LARGE: usize = 16 << 10;
 
 /// The memory in bytes that an empty buffer may keep.
 const KEPT: usize = 4 << 10;
+
+/// How much memory is made for a frame under way, in terms of what has come of it.
+const GROWTH: usize = 4;
 
 /// Bytes in the order they came, taken off at the front.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
     start: usize,
+    /// What came last, where it shares memory with messages taken before; then there is nothing in `bytes`.
+    shared: BytesMut,
 }
 
 impl Inbox {
     /// What is there.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        if self.shared.is_empty() { &self.bytes[self.start..] } else { &self.shared }
     }
 
-    /// Appends bytes. The memory grows as they come: to no more than twice what is there, and not beyond
+    /// How many bytes to read next, where `most` can be: of a large frame no more than is missing of its `announced`
+    /// bytes, so that nothing behind it has to be moved.
+    pub(crate) fn wanted(&self, announced: usize, most: usize) -> usize {
+        match announced.saturating_sub(self.bytes().len()) {
+            missing @ 1.. if announced >= LARGE => missing.min(most),
+            _ => most,
+        }
+    }
+
+    /// Appends bytes. The memory grows as they come: to no more than four times what is there, and not beyond
     /// `announced` bytes unless so many have come (FRM-6).
     pub(crate) fn extend(&mut self, bytes: &[u8], announced: usize) {
+        let shared = std::mem::take(&mut self.shared);
         self.bytes.drain(..self.start);
         self.start = 0;
-        let needed = self.bytes.len() + bytes.len();
+        let needed = self.bytes.len() + shared.len() + bytes.len();
         if needed > self.bytes.capacity() {
-            let wanted = (2 * self.bytes.capacity()).min(announced).max(needed);
+            let wanted = (GROWTH * needed).min(announced).max(needed);
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
+        self.bytes.extend_from_slice(&shared);
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -43,16 +62,27 @@ impl Inbox {
             self.skip(length);
             return taken;
         }
-        let rest = self.bytes.split_off(self.start + length);
-        let mut whole = Bytes::from(std::mem::replace(&mut self.bytes, rest));
-        let _ = whole.split_to(std::mem::take(&mut self.start));
-        // Nobody else has it, so that nothing is copied.
-        BytesMut::from(whole)
+        if self.shared.is_empty() {
+            let mut whole = Bytes::from(std::mem::take(&mut self.bytes));
+            whole.advance(std::mem::take(&mut self.start));
+            // Nobody else has it, so that nothing is copied.
+            self.shared = BytesMut::from(whole);
+        }
+        let taken = self.shared.split_to(length);
+        // A small rest must not keep a large message's memory.
+        if self.shared.len() < length {
+            self.bytes = std::mem::take(&mut self.shared).to_vec();
+        }
+        taken
     }
 
     /// Drops the first `length` bytes, which must be there.
     pub(crate) fn skip(&mut self, length: usize) {
-        self.start += length;
+        if self.shared.is_empty() {
+            self.start += length;
+        } else {
+            self.shared.advance(length);
+        }
         if self.bytes().is_empty() {
             self.clear();
         }
@@ -62,20 +92,38 @@ impl Inbox {
     pub(crate) fn clear(&mut self) {
         empty(&mut self.bytes);
         self.start = 0;
+        self.shared = BytesMut::new();
     }
 }
 
 /// Bytes to be sent, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    bytes: Vec<u8>,
+    /// What is sent from where it is, and what lies before and between that.
+    pieces: VecDeque<Bytes>,
+    /// Bytes in the pieces.
+    ahead: usize,
+    /// What was put together here, behind the pieces.
+    tail: Vec<u8>,
+    /// Bytes of the tail that are sent.
     sent: usize,
 }
 
 impl Outbox {
-    /// What is still to be sent.
+    /// How many bytes are still to be sent.
+    pub(crate) fn length(&self) -> usize {
+        self.ahead + self.tail.len() - self.sent
+    }
+
+    /// The next bytes to be sent: all of them unless pieces were [pushed](Self::push).
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        self.pieces().next().unwrap_or_default()
+    }
+
+    /// What is still to be sent, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let tail = &self.tail[self.sent..];
+        self.pieces.iter().map(Bytes::as_ref).chain(Some(tail).filter(|tail| !tail.is_empty()))
     }
 
     /// Appends what `write` writes; nothing if it fails.
@@ -84,25 +132,47 @@ impl Outbox {
         let before = bytes.len();
         let mut writer = Writer::onto(bytes);
         let written = write(&mut writer);
-        self.bytes = writer.into_bytes();
+        self.tail = writer.into_bytes();
         if written.is_err() {
-            self.bytes.truncate(before);
+            self.tail.truncate(before);
         }
         written
     }
 
+    /// Appends bytes without copying them, which is worth while if they are [`LARGE`].
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        let before = Bytes::from(std::mem::take(self.tail()));
+        for piece in [before, bytes] {
+            if !piece.is_empty() {
+                self.ahead += piece.len();
+                self.pieces.push_back(piece);
+            }
+        }
+    }
+
     /// Where bytes can be appended to those that are still to be sent.
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
-        self.bytes.drain(..self.sent);
+        self.tail.drain(..self.sent);
         self.sent = 0;
-        &mut self.bytes
+        &mut self.tail
     }
 
     /// The first `count` bytes were sent.
-    pub(crate) fn sent(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.bytes.len());
-        if self.bytes().is_empty() {
-            empty(&mut self.bytes);
+    pub(crate) fn sent(&mut self, mut count: usize) {
+        while count > 0
+            && let Some(piece) = self.pieces.front_mut()
+        {
+            let of_piece = count.min(piece.len());
+            piece.advance(of_piece);
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+            self.ahead -= of_piece;
+            count -= of_piece;
+        }
+        self.sent = (self.sent + count).min(self.tail.len());
+        if self.sent == self.tail.len() {
+            empty(&mut self.tail);
             self.sent = 0;
         }
     }
@@ -148,10 +218,10 @@ mod tests {
         let mut inbox = Inbox::default();
         let announced = 64 << 20;
         inbox.extend(&[0; 16], announced);
-        assert!(inbox.bytes.capacity() <= 32);
+        assert!(inbox.bytes.capacity() <= 64);
         while inbox.bytes().len() < 300_000 {
             inbox.extend(&[0; 1000], announced);
-            assert!(inbox.bytes.capacity() <= 2 * inbox.bytes().len());
+            assert!(inbox.bytes.capacity() <= GROWTH * inbox.bytes().len());
         }
         inbox.clear();
         assert!(inbox.bytes.capacity() <= KEPT);
@@ -174,6 +244,54 @@ mod tests {
         inbox.take(6);
         let there = inbox.bytes().as_ptr();
         assert_eq!(inbox.take(LARGE).as_ptr(), there);
+    }
+
+    #[test]
+    fn messages_that_came_together_are_not_moved_and_a_small_rest_keeps_no_memory() {
+        let mut inbox = Inbox::default();
+        inbox.extend(&[7; 3 * LARGE + 5], LARGE);
+        let there = inbox.bytes().as_ptr() as usize;
+        for number in 0..2 {
+            assert_eq!(inbox.take(LARGE).as_ptr() as usize, there + number * LARGE);
+        }
+        let last = inbox.take(LARGE);
+        assert_eq!(last.as_ptr() as usize, there + 2 * LARGE);
+        assert_eq!((inbox.bytes(), inbox.bytes.capacity(), inbox.shared.capacity()), (&[7; 5][..], 5, 0));
+        inbox.extend(&[8; 2], 0);
+        assert_eq!(inbox.bytes(), [7, 7, 7, 7, 7, 8, 8]);
+    }
+
+    #[test]
+    fn of_a_large_frame_no_more_is_wanted_than_is_missing() {
+        let mut inbox = Inbox::default();
+        inbox.extend(&[0; 1000], 0);
+        assert_eq!(inbox.wanted(0, 4096), 4096);
+        assert_eq!(inbox.wanted(2000, 4096), 4096);
+        assert_eq!(inbox.wanted(LARGE, 4096), 4096);
+        assert_eq!(inbox.wanted(LARGE, 1 << 20), LARGE - 1000);
+        inbox.extend(&vec![0; LARGE - 1000], LARGE);
+        assert_eq!(inbox.wanted(LARGE, 4096), 4096);
+    }
+
+    #[test]
+    fn what_is_pushed_is_sent_from_where_it_is_between_what_is_appended() {
+        let mut outbox = Outbox::default();
+        append(&mut outbox, b"abc");
+        outbox.sent(1);
+        let large = Bytes::from_static(b"large");
+        outbox.push(large.clone());
+        outbox.push(Bytes::new());
+        append(&mut outbox, b"d");
+        append(&mut outbox, b"e");
+        assert_eq!(outbox.pieces().collect::<Vec<_>>(), [&b"bc"[..], b"large", b"de"]);
+        assert_eq!((outbox.length(), outbox.bytes()), (9, &b"bc"[..]));
+        outbox.sent(4);
+        assert_eq!(outbox.bytes().as_ptr(), large[2..].as_ptr());
+        assert_eq!((outbox.length(), outbox.bytes()), (5, &b"rge"[..]));
+        outbox.sent(4);
+        assert_eq!((outbox.length(), outbox.bytes()), (1, &b"e"[..]));
+        outbox.sent(1);
+        assert_eq!((outbox.length(), outbox.pieces().count()), (0, 0));
     }
 
     fn append(outbox: &mut Outbox, bytes: &[u8]) {
@@ -228,7 +346,7 @@ mod tests {
                 }
                 prop_assert!(expected == inbox.bytes());
                 most = most.max(expected.len());
-                prop_assert!(inbox.bytes.capacity() <= 2 * most);
+                prop_assert!(inbox.bytes.capacity() <= GROWTH * most);
             }
         }
     }

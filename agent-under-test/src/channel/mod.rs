@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
+use buffers::LARGE;
 pub(crate) use buffers::{Inbox, Outbox};
 pub(crate) use tls::{TlsFailure, TlsSession};
 pub use vectors::{NoVector, SystemVectors, VectorSource};
@@ -101,6 +102,21 @@ impl Channel {
                 Ok((header, frame.freeze().slice(start..start + length)))
             }
         }
+    }
+
+    /// Sends a message whose data are there already; if they are large and go out as they are, they are not copied.
+    pub(crate) fn pass_on<H: Header>(
+        &mut self,
+        header: H,
+        data: &Bytes,
+        outbox: &mut Outbox,
+    ) -> Result<(), SendError> {
+        if !matches!(self, Self::Clear) || data.len() < LARGE {
+            return self.send(Frame { header, data: data.as_ref().into() }, outbox);
+        }
+        outbox.append(|writer| Frame::<H>::encode_head(header, data.len(), writer))?;
+        outbox.push(data.clone());
+        Ok(())
     }
 
     /// Sends a message.

@@ -34,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long answers may wait for room once the agent asks the host to finish: within 2 s all must be over.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Bytes that are read at a time, and of an answer written at a time.
-const PIECE: usize = 256 << 10;
+/// Bytes that are read at a time, and of answers written at a time: such a buffer stays near the processor.
+const PIECE: usize = 64 << 10;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -199,10 +199,12 @@ impl Service {
 
     fn write(&mut self, time: Duration) -> Turn {
         let wait = self.at_most(time);
-        let bytes = self.host.output();
-        let bytes = &bytes[..bytes.len().min(PIECE)];
-        let (written, cause) = match self.to_agent.write_all(bytes, &wait) {
-            Ok(()) => (bytes.len(), None),
+        let [first, second] = self.host.output_pieces();
+        let first = &first[..first.len().min(PIECE)];
+        // Where the first is cut, there is no room for the second.
+        let pieces = [first, &second[..second.len().min(PIECE - first.len())]];
+        let (written, cause) = match self.to_agent.write_all_parts(&pieces, &wait) {
+            Ok(()) => (pieces.iter().map(|piece| piece.len()).sum(), None),
             Err(error) => (error.written, Some(error.cause)),
         };
         self.diary.note(Way::Out, &bytes[..written]);
@@ -218,6 +220,7 @@ impl Service {
     }
 
     fn read(&mut self, buffer: &mut [u8], may_wait: bool) -> Turn {
+        let buffer = &mut buffer[..self.host.wanted_input(PIECE)];
         // A child that ends is waited for soon.
         let patience = if self.launched.is_empty() { Duration::from_secs(3600) } else { LOOK * 10 };
         let read = if may_wait {

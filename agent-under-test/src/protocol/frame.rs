@@ -146,12 +146,18 @@ impl<H: Header> Frame<'_, H> {
         }
         Ok(Some(LENGTH_SIZE + H::SIZE + length))
     }
+
+    /// Appends what comes before so many bytes of data: their length, and the header.
+    pub(crate) fn encode_head(header: H, length: usize, writer: &mut Writer) -> Result<(), TooLong> {
+        writer.length("length", length)?;
+        header.write(writer);
+        Ok(())
+    }
 }
 
 impl<H: Header> Encode for Frame<'_, H> {
     fn encode_into(&self, writer: &mut Writer) -> Result<(), TooLong> {
-        writer.length("length", self.data.len())?;
-        self.header.write(writer);
+        Self::encode_head(self.header, self.data.len(), writer)?;
         writer.raw(&self.data);
         Ok(())
     }

@@ -125,6 +125,35 @@ fn a_client_that_does_not_read_gets_no_more_of_its_host() {
 }
 
 #[test]
+fn a_large_message_of_a_host_is_sent_from_where_it_is() {
+    let mut connection = bound();
+    let large = message(Product::Otter, 200, &[7; 16_384]);
+    connection.handle_host_message(&message(Product::Otter, 200, b"small"), NOW);
+    connection.handle_host_message(&large, NOW);
+    connection.handle_host_message(&message(Product::Otter, 201, b""), NOW);
+    let pieces: Vec<&[u8]> = connection.output_pieces().collect();
+    assert_eq!(pieces[1].as_ptr(), large.data.as_ptr());
+    let around = ["05000000 c8000000 736d616c6c 00400000 c8000000", "00000000 c9000000"].map(bytes);
+    assert_eq!(pieces, [&around[0][..], &[7; 16_384], &around[1]]);
+    // Sending stops wherever it likes.
+    connection.handle_sent(21 + 16_383, NOW);
+    let left: Vec<u8> = connection.output_pieces().flatten().copied().collect();
+    assert_eq!(left, bytes("07 00000000 c9000000"));
+}
+
+#[test]
+fn what_follows_a_large_message_is_left_for_later() {
+    let mut connection = bound();
+    assert_eq!(connection.wanted_input(1000), 1000);
+    // 50,000 bytes of data, of which two have come.
+    connection.handle_input(&bytes("50c30000 65000000 0000"), NOW);
+    assert_eq!(connection.wanted_input(1 << 20), 49_998);
+    assert_eq!(connection.wanted_input(40_000), 40_000);
+    connection.handle_input(&vec![0; 49_998], NOW);
+    assert_eq!(connection.wanted_input(1 << 20), 1 << 20);
+}
+
+#[test]
 fn a_host_that_is_gone_ends_the_connection_behind_what_it_sent() {
     let mut connection = bound();
     connection.handle_host_message(&message(Product::Otter, 200, b""), NOW);

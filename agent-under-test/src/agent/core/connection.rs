@@ -18,8 +18,8 @@ use super::policy::{Policy, Product, RequiredEncryption};
 use super::update::{RefusedUpdate, Update};
 use crate::channel::{Chains, Channel, Inbox, Outbox, TlsSession};
 use crate::protocol::{
-    Acknowledgement, Command, Decode, Encode, Encryption, GetRootPath, HandshakeV2, OpenSession, PROTOCOL_ID,
-    ProtocolVersion, SessionId, Writer,
+    Acknowledgement, Command, CommandHeader, Decode, Encode, Encryption, GetRootPath, HandshakeV2,
+    OpenSession, PROTOCOL_ID, ProtocolVersion, SessionId, Writer,
 };
 
 /// Bytes of a handshake (HS-1).
@@ -114,10 +114,30 @@ impl Connection {
         }
     }
 
-    /// Bytes to be sent, if any. Tell with [`handle_sent`](Self::handle_sent) how many were.
+    /// Bytes to be sent, if any: the first of the [pieces](Self::output_pieces). Tell with
+    /// [`handle_sent`](Self::handle_sent) how many were.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.outbox.bytes()
+    }
+
+    /// All bytes to be sent, in pieces: large messages of hosts are sent from the memory that they arrived in.
+    pub fn output_pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.outbox.pieces()
+    }
+
+    /// How many bytes to read at once, where `most` can be: those beyond a large message are better left for later.
+    #[must_use]
+    pub fn wanted_input(&self, most: usize) -> usize {
+        match (&self.phase, &self.channel) {
+            (Phase::Messages(framing), Channel::Clear | Channel::Aes(_)) => {
+                let there = self.inbox.bytes();
+                let announced = framing.announced(&self.channel, there, self.policy.max_message);
+                self.inbox.wanted(announced, most)
+            }
+            // The bytes of TLS are not those of messages.
+            _ => most,
+        }
     }
 
     /// Whether bytes are to be read: not while messages wait, so that what a client sends stays bounded.
@@ -267,7 +287,7 @@ impl Connection {
     /// A host of its session sent this (RTE-4).
     pub fn handle_host_message(&mut self, message: &Forwarded, now: Duration) {
         if matches!(self.phase, Phase::Messages(_) | Phase::Waiting(_))
-            && let Err(end) = self.answer(message.command, &message.data)
+            && let Err(end) = self.pass_on(message)
         {
             self.finish(end, now);
         }
@@ -335,7 +355,7 @@ impl Connection {
     }
 
     fn is_congested(&self) -> bool {
-        self.outbox.bytes().len() >= OUTPUT_LIMIT
+        self.outbox.length() >= OUTPUT_LIMIT
     }
 
     /// Handles the handshake once it is there or known to be wrong; tells whether it was.
@@ -487,6 +507,11 @@ impl Connection {
 
     fn answer(&mut self, command: Command, data: &[u8]) -> Result<(), End> {
         Ok(self.channel.send(answer(command, data), &mut self.outbox)?)
+    }
+
+    fn pass_on(&mut self, message: &Forwarded) -> Result<(), End> {
+        let header = CommandHeader { command: message.command };
+        Ok(self.channel.pass_on(header, &message.data, &mut self.outbox)?)
     }
 
     fn finish(&mut self, end: End, now: Duration) {

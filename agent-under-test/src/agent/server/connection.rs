@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,6 +21,9 @@ use crate::parting::part;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
+
+/// Pieces written at once.
+const WRITE_PIECES: usize = 16;
 
 thread_local! {
     /// Where bytes are read to, shared by all connections of a thread: one that is idle has no buffer.
@@ -146,9 +149,9 @@ impl Client<'_> {
             return Poll::Ready(Ok(()));
         }
         if !self.connection.output().is_empty()
-            && let Poll::Ready(sent) = Pin::new(&mut *stream).poll_write(context, self.connection.output())
+            && let Poll::Ready(sent) = self.poll_write(context, stream)
         {
-            return Poll::Ready(sent.map(|count| self.connection.handle_sent(count, self.agent.now())));
+            return Poll::Ready(sent);
         }
         if self.connection.wants_host_message() && self.poll_hosts(context).is_ready() {
             return Poll::Ready(Ok(()));
@@ -202,13 +205,30 @@ impl Client<'_> {
         heard
     }
 
+    fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<()>> {
+        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+        let mut count = 0;
+        for (slot, piece) in pieces.iter_mut().zip(self.connection.output_pieces()) {
+            *slot = IoSlice::new(piece);
+            count += 1;
+        }
+        let sent = ready!(Pin::new(stream).poll_write_vectored(context, &pieces[..count]))?;
+        self.connection.handle_sent(sent, self.agent.now());
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         context: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<io::Result<()>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
+            let wanted = self.connection.wanted_input(buffer.len());
+            let mut buffer = ReadBuf::new(&mut buffer[..wanted]);
             ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
             let now = self.agent.now();
             match buffer.filled() {

@@ -373,7 +373,7 @@ impl Connection {
     fn start_waiting(&mut self, now: Duration) {
         while let (Phase::Messages(established), Output::Open) = (&self.phase, &self.output) {
             let v1 = established.speaks == ProtocolVersion::V1;
-            if self.outbox.bytes().len() >= OUTPUT_LIMIT {
+            if self.outbox.length() >= OUTPUT_LIMIT {
                 return;
             }
             let Some((id, operation)) = self.waiting.pop_front() else { return };
@@ -392,7 +392,7 @@ impl Connection {
             Operation::Send { target, command, data } => {
                 let target = if v1 { target? } else { AgentType::META };
                 self.send(target, command, &data, v1)?;
-                self.leaving.push_back((self.sent + self.outbox.bytes().len() as u64, id));
+                self.leaving.push_back((self.sent + self.outbox.length() as u64, id));
             }
             Operation::GetRootPath(agent_type) => {
                 self.ask(id, Question::RootPath, &[agent_type.0], v1)?;

@@ -9,7 +9,7 @@ use crate::protocol::{Command, Writer};
 use super::request::BURST;
 
 /// Messages up to this size are put together, larger ones are sent from where they are.
-const LARGE: usize = 64 << 10;
+const LARGE: usize = 16 << 10;
 
 /// Bytes of a burst that are made at a time.
 const MADE: usize = 64 << 10;
@@ -31,6 +31,17 @@ enum Part {
     /// The end of a large message.
     Large(Bytes),
     Burst(Burst),
+}
+
+impl Part {
+    /// What is there of it.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Collected(bytes) => bytes,
+            Self::Large(bytes) => bytes,
+            Self::Burst(burst) => &burst.made,
+        }
+    }
 }
 
 impl Answers {
@@ -75,35 +86,44 @@ impl Answers {
         }
     }
 
-    /// The next bytes to be sent; none if there are none.
-    pub(super) fn next(&mut self) -> &[u8] {
-        let bytes: &[u8] = match self.parts.front_mut() {
-            None => &[],
-            Some(Part::Collected(bytes)) => bytes,
-            Some(Part::Large(bytes)) => bytes,
-            Some(Part::Burst(burst)) => burst.made(),
+    /// The next bytes to be sent, in up to two pieces; those behind none are none.
+    pub(super) fn next(&mut self) -> [&[u8]; 2] {
+        let is_burst = match self.parts.front_mut() {
+            Some(Part::Burst(burst)) => {
+                burst.make_some();
+                true
+            }
+            _ => false,
         };
-        &bytes[self.sent.min(bytes.len())..]
+        let [first, second] = [0, 1].map(|index| self.parts.get(index).map(Part::bytes).unwrap_or_default());
+        // Behind what is made of a burst there may be more of it to be made.
+        [&first[self.sent.min(first.len())..], if is_burst { &[] } else { second }]
     }
 
     /// So many of the bytes that [`next`](Self::next) gave are sent.
     pub(super) fn sent(&mut self, count: usize) {
-        self.sent += count;
-        let over = match self.parts.front_mut() {
-            None => return,
-            Some(Part::Collected(bytes)) => (self.sent >= bytes.len()).then_some(bytes.len()),
-            Some(Part::Large(bytes)) => (self.sent >= bytes.len()).then_some(bytes.len()),
-            Some(Part::Burst(burst)) if self.sent < burst.made.len() => None,
-            Some(Part::Burst(burst)) => {
-                self.sent = 0;
-                burst.made.clear();
-                burst.is_over().then_some(0)
+        let mut left = count;
+        while let Some(part) = self.parts.front_mut() {
+            let there = part.bytes().len() - self.sent;
+            if left < there {
+                self.sent += left;
+                return;
             }
-        };
-        if let Some(length) = over {
-            self.held -= length;
+            left -= there;
             self.sent = 0;
+            match part {
+                Part::Burst(burst) => {
+                    burst.made.clear();
+                    if !burst.is_over() {
+                        return;
+                    }
+                }
+                kept => self.held -= kept.bytes().len(),
+            }
             self.parts.pop_front();
+            if left == 0 {
+                return;
+            }
         }
     }
 
@@ -140,14 +160,13 @@ impl Burst {
         self.sequence == self.count
     }
 
-    /// What is made and not sent; makes more if that is nothing.
-    fn made(&mut self) -> &[u8] {
+    /// Makes more if nothing is made that is not sent.
+    fn make_some(&mut self) {
         if self.made.is_empty() {
             while self.made.len() < MADE && !self.is_over() {
                 self.make();
             }
         }
-        &self.made
     }
 
     /// Makes a header or a piece of a value.

@@ -114,6 +114,12 @@ impl Host {
         self.proceed(now);
     }
 
+    /// How many bytes to hand over at once, where `most` can be: those beyond a large message are better left for later.
+    #[must_use]
+    pub fn wanted_input(&self, most: usize) -> usize {
+        self.inbox.wanted(self.announced(), most)
+    }
+
     /// Whether the host takes bytes from its agent now. It does not while it is stalled, has a task under way, or has
     /// too many answers waiting.
     #[must_use]
@@ -129,10 +135,16 @@ impl Host {
 
     /// The next bytes for the agent; none if there are none.
     pub fn output(&mut self) -> &[u8] {
+        let [first, _] = self.answers.next();
+        first
+    }
+
+    /// The same, and what comes behind as far as it is there: the data of a large message are a piece of their own.
+    pub fn output_pieces(&mut self) -> [&[u8]; 2] {
         self.answers.next()
     }
 
-    /// So many of the bytes that [`output`](Self::output) gave are sent.
+    /// So many of the bytes that [`output`](Self::output) or [`output_pieces`](Self::output_pieces) gave are sent.
     pub fn handle_sent(&mut self, count: usize) {
         self.answers.sent(count);
     }

@@ -32,8 +32,8 @@ const LIMIT: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 64;
 const BATCH_BYTES: usize = 128 << 10;
 
-/// Bytes read from a ring at once.
-const READ_SIZE: usize = 256 << 10;
+/// Bytes read from a ring at once: such a buffer stays near the processor.
+const READ_SIZE: usize = 64 << 10;
 
 /// Bytes of a frame before its data: length and command.
 const HEAD: usize = 8;
@@ -200,14 +200,15 @@ impl Host {
         let clear = Channel::Clear;
         loop {
             let wait = self.finish_by().map_or(Wait::forever(), Wait::until);
-            let count = match receiver.read(&mut buffer, &wait) {
+            let announced = clear.announced::<CommandHeader>(inbox.bytes(), max_message);
+            let wanted = inbox.wanted(announced, READ_SIZE);
+            let count = match receiver.read(&mut buffer[..wanted], &wait) {
                 Ok(0) => return Ended::Closed,
                 Ok(count) => count,
                 Err(Error::Interrupted) => continue,
                 Err(Error::Deadline) => return Ended::Overdue,
                 Err(error) => return Ended::Ring(error),
             };
-            let announced = clear.announced::<CommandHeader>(inbox.bytes(), max_message);
             inbox.extend(&buffer[..count], announced);
             if let Err(error) = self.hand_out(&mut inbox, receiver.link(), room, max_message) {
                 return error.into();
