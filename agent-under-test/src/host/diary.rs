@@ -42,19 +42,20 @@ impl Diary {
         Self { path, left: LINES }
     }
 
-    /// Notes some bytes.
-    pub(super) fn note(&mut self, way: Way, bytes: &[u8]) {
-        let Some(path) = self.path.as_deref().filter(|_| self.left > 0 && !bytes.is_empty()) else { return };
+    /// Notes the first `count` bytes of some pieces.
+    pub(super) fn note(&mut self, way: Way, pieces: &[&[u8]], count: usize) {
+        let Some(path) = self.path.as_deref().filter(|_| self.left > 0 && count > 0) else { return };
         self.left -= 1;
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let word = match way {
             Way::In => "in",
             Way::Out => "out",
         };
-        let first = hex::encode(&bytes[..bytes.len().min(BYTES)]);
+        let first: Vec<u8> = pieces.iter().copied().flatten().copied().take(count.min(BYTES)).collect();
+        let first = hex::encode(first);
         // Opened each time, so that it does not show among the files that the host reports. A test without a diary tells
         // less, and no more than that.
         let file = File::options().create(true).append(true).open(path);
-        let _ = file.and_then(|mut file| writeln!(file, "{micros} {word} {} {first}", bytes.len()));
+        let _ = file.and_then(|mut file| writeln!(file, "{micros} {word} {count} {first}"));
     }
 }

@@ -207,7 +207,7 @@ impl Service {
             Ok(()) => (pieces.iter().map(|piece| piece.len()).sum(), None),
             Err(error) => (error.written, Some(error.cause)),
         };
-        self.diary.note(Way::Out, &bytes[..written]);
+        self.diary.note(Way::Out, &pieces, written);
         self.host.handle_sent(written);
         match cause {
             None | Some(Error::Deadline | Error::Interrupted) => Ok(()),
@@ -237,7 +237,7 @@ impl Service {
             }
             Ok(Some(count)) => {
                 let now = self.now();
-                self.diary.note(Way::In, &buffer[..count]);
+                self.diary.note(Way::In, &[&*buffer], count);
                 self.host.handle_input(&buffer[..count], now);
                 Ok(())
             }
@@ -294,7 +294,7 @@ impl Service {
             match self.to_agent.try_write(bytes) {
                 Ok(0) | Err(_) => return,
                 Ok(written) => {
-                    self.diary.note(Way::Out, &bytes[..written]);
+                    self.diary.note(Way::Out, &[bytes], written);
                     self.host.handle_sent(written);
                 }
             }
