@@ -90,7 +90,7 @@ fn a_wrong_command_line_ends_with_2() {
         &["run", "--report", "pdf=x"],
         &["run", "--filter", "codec/nothing/**"],
         &["run", "--clause", "DAT-99"],
-        &["run", "--clause", "RTE-9"],
+        &["run", "--clause", "CMP-1"],
         &["run", "/no/such/manifest.yaml"],
         &["run", "--vectors", "/no/such/folder"],
         &["run", "--report", "ndjson=/no/such/folder/x"],
