@@ -1,9 +1,10 @@
 //! Messages between clients and hosts: which way they go, what waits for what, and how a connection ends with its host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use iaspec_reference::agent::core::{Connection, End, Forwarded, Product, Request, Versions};
+use iaspec_reference::agent::core::{Connection, End, Forwarded, Policy, Product, Request, Versions};
 use iaspec_reference::protocol::{Command, SessionId};
 use rstest::rstest;
 
@@ -29,7 +30,11 @@ fn message(product: Product, command: i32, data: &'static [u8]) -> Forwarded {
 
 /// A connection bound to a session of Otter, whose answers are sent.
 fn bound() -> Connection {
-    let mut connection = Connection::new(policy(Versions::BOTH), NOW);
+    bound_under(policy(Versions::BOTH))
+}
+
+fn bound_under(policy: Arc<Policy>) -> Connection {
+    let mut connection = Connection::new(policy, NOW);
     connection.handle_input(&bytes(&format!("{OFFER_BOTH} {OPEN_OTTER}")), NOW);
     assert_eq!(connection.take_request(), Some(Request::Open(Product::Otter, SessionId(0))));
     connection.handle_opened(Product::Otter, Some(SessionId(1)), NOW);
@@ -143,7 +148,8 @@ fn a_large_message_of_a_host_is_sent_from_where_it_is() {
 
 #[test]
 fn what_follows_a_large_message_is_left_for_later() {
-    let mut connection = bound();
+    let roomy = Policy { max_message: 1 << 20, ..(*policy(Versions::BOTH)).clone() };
+    let mut connection = bound_under(Arc::new(roomy));
     assert_eq!(connection.wanted_input(1000), 1000);
     // 50,000 bytes of data, of which two have come.
     connection.handle_input(&bytes("50c30000 65000000 0000"), NOW);
