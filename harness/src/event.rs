@@ -223,6 +223,10 @@ pub enum Happening {
     Answered,
     /// The subject connected.
     ConnectedBySubject,
+    /// Bytes of the agent reached a host, as that tells it.
+    HostReceived,
+    /// A host sent bytes to the agent, as it tells it.
+    HostSent,
     /// The harness sent bytes.
     Sent,
     /// The subject sent bytes, which the case looked at.

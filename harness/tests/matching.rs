@@ -273,3 +273,57 @@ proptest! {
         })?;
     }
 }
+
+/// Command 105, token 9, status 0, and the text `{"pid":7,"argv":["a","--key=1"]}`.
+const REPORT: &str =
+    "26000000 69000000 09000000 00 20 7b22706964223a372c2261726776223a5b2261222c222d2d6b65793d31225d7d";
+
+fn report(members: &str) -> Result<Bindings, Box<Mismatch>> {
+    message(&format!("{{command: 105, data: [{{int32: 9}}, {{byte: 0}}, {{json: {{{members}}}}}]}}"), REPORT)
+}
+
+#[rstest]
+#[case::one_member("pid: 7")]
+#[case::no_member("")]
+#[case::a_list("argv: [{any: {}}, \"--key=1\"]")]
+#[case::what_was_bound("pid: {ref: seven}")]
+#[case::a_list_that_lacks("argv: {lacks: [secret, pass]}")]
+fn a_report_that_fits(#[case] members: &str) {
+    assert_eq!(report(members), Ok(Vec::new()));
+}
+
+#[rstest]
+#[case::another_value("pid: 8", "field `pid` differs", "8", "7")]
+#[case::a_member_that_is_missing("ppid: 7", "field `ppid` differs", "7", "null")]
+#[case::a_list_that_does_not_lack(
+    "argv: {lacks: [secret, key]}",
+    "field `argv` differs",
+    "nothing with `secret` or `key`",
+    "[\"a\",\"--key=1\"]"
+)]
+#[case::a_number_lacks_nothing("pid: {lacks: [a]}", "field `pid` differs", "nothing with `a`", "7")]
+fn a_report_that_does_not_fit(
+    #[case] members: &str,
+    #[case] summary: &str,
+    #[case] expected: &str,
+    #[case] actual: &str,
+) {
+    let mismatch = report(members).unwrap_err();
+    let told = (mismatch.summary.as_str(), mismatch.expected.as_str(), mismatch.actual.as_str());
+    assert_eq!(told, (summary, expected, actual));
+}
+
+#[test]
+fn what_a_report_binds_is_told() {
+    assert_eq!(report("pid: {bind: host}"), Ok(vec![("host".to_owned(), json!(7))]));
+}
+
+#[test]
+fn a_message_among_several_is_told_by_its_number() {
+    let frame: Spot<Frame> = read("{command: 103, data: [{int32: {number: 5}}], times: 3}");
+    // The first of them; a run tells the number of the others.
+    assert_eq!(frame.times(), 3);
+    let fits =
+        with_matching(|matching| matching.frame(&frame, framing(), &bytes("04000000 67000000 05000000")));
+    assert_eq!(fits, Ok(Vec::new()));
+}

@@ -9,11 +9,13 @@
 //! promises, a request whose numbers make no sense (a negative time, count or size) is `Malformed` too.
 
 pub mod core;
+mod diary;
 mod options;
 mod report;
 mod runtime;
 mod sleeper;
 
+pub use diary::FOLDER as DIARY_FOLDER;
 pub use options::{Nonce, UnsuitableNonce};
 pub use runtime::{Ended, Session, Start, attach};
 pub use sleeper::Sleeper;

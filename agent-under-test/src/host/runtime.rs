@@ -20,6 +20,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Signal, getpid, kill_process, set_dumpable_behavior};
 
 use super::core::{Host, Outcome, Task};
+use super::diary::{Diary, Way};
 use super::options::Nonce;
 use super::report::{self, Report};
 use super::sleeper::Sleeper;
@@ -92,6 +93,7 @@ impl Session {
         let ended = match self.attached.take_ends() {
             Ok((to_agent, from_agent)) => Service {
                 host: Host::new(),
+                diary: Diary::of_this_host(self.start.session),
                 link: link.clone(),
                 to_agent,
                 from_agent,
@@ -113,6 +115,7 @@ impl Session {
 #[derive(Debug)]
 struct Service {
     host: Host,
+    diary: Diary,
     link: Link,
     to_agent: Sender,
     from_agent: Receiver,
@@ -204,6 +207,7 @@ impl Service {
             Ok(()) => (pieces.iter().map(|piece| piece.len()).sum(), None),
             Err(error) => (error.written, Some(error.cause)),
         };
+        self.diary.note(Way::Out, &pieces, written);
         self.host.handle_sent(written);
         match cause {
             None | Some(Error::Deadline | Error::Interrupted) => Ok(()),
@@ -227,6 +231,9 @@ impl Service {
         } else {
             self.from_agent.try_read(space)
         };
+        if let Ok(Some(count)) = read {
+            self.diary.note(Way::In, &[&*space], count);
+        }
         match read {
             Ok(None) | Err(Error::Deadline | Error::Interrupted) => Ok(()),
             Ok(Some(0)) | Err(Error::Closing) => {
@@ -295,7 +302,10 @@ impl Service {
         while let bytes @ [_, ..] = self.host.output() {
             match self.to_agent.try_write(bytes) {
                 Ok(0) | Err(_) => return,
-                Ok(written) => self.host.handle_sent(written),
+                Ok(written) => {
+                    self.diary.note(Way::Out, &[bytes], written);
+                    self.host.handle_sent(written);
+                }
             }
         }
     }

@@ -254,7 +254,7 @@ pub(crate) struct Run {
     /// Only in a mode of encryption: none, ssl or aes; may be given several times [default: all that the subject supports]
     #[arg(long, value_name = "MODE", env = "IASPEC_ENCRYPTION", value_delimiter = ',', value_parser = mode)]
     pub(crate) encryption: Vec<Encryption>,
-    /// Only subjects of a role: agent or codec; may be given several times
+    /// Only subjects of a role: agent, client, host or codec; may be given several times
     #[arg(long, value_name = "ROLE", env = "IASPEC_ROLE", value_delimiter = ',', value_parser = role)]
     pub(crate) role: Vec<Role>,
     /// Run the slow cases too, which take half a minute and more

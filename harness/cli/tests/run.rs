@@ -39,7 +39,7 @@ fn filters_clauses_and_tiers_narrow_the_selection() {
 #[test]
 fn a_filter_that_means_a_folder_is_explained() {
     let ran = run(&["run", "--filter", "codec/strings"]);
-    let expected = "iaspec: `codec/strings` matches no case of role codec, agent or client; `codec/strings/**` means \
+    let expected = "iaspec: `codec/strings` matches no case of role codec, agent, client or host; `codec/strings/**` means \
                     all below it\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
 }
@@ -55,7 +55,7 @@ fn filters_may_mean_cases_of_different_roles() {
     ]);
     assert_eq!((ran.code, ran.last_line()), (Some(0), "run: 2 passed, 0 failed, 0 skipped"), "{ran:?}");
     let ran = run(&["run", "--filter", "codec/strings/empty", "--filter", "framing/nothing"]);
-    let expected = "iaspec: `framing/nothing` matches no case of role codec, agent or client\n";
+    let expected = "iaspec: `framing/nothing` matches no case of role codec, agent, client or host\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
 }
 

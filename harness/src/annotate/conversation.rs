@@ -33,7 +33,7 @@ pub fn conversation(case: &TranscriptCase, formats: &Formats) -> Annotated {
     if case.entry.slow.is_some() {
         facts.push(("slow", "runs with --slow only".to_owned()));
     }
-    if walker.messages.may_be_encrypted() {
+    if walker.messages.may_be_encrypted() && case.roles != [Party::Host] {
         facts.push(("messages", "shown as they are before the run's encryption wraps them".to_owned()));
     }
     Annotated {
@@ -139,7 +139,7 @@ impl<'a> Walker<'a> {
         } else if let Some(label) = &step.label {
             notes.push(format!("its end is `{}`", label.value));
         }
-        notes.extend(say::notes(step));
+        notes.extend(say::notes_between(step, is_host.then_some(party)));
         let mut blocks = Vec::new();
         if let Some(data) = &step.bytes {
             blocks.extend(self.messages.bytes(party, name, data));

@@ -5,8 +5,9 @@ use serde_json::Value as Json;
 use super::names::{either, word};
 use super::words;
 use crate::hex_text::amount;
-use crate::vectors::transcript::op::{Connect, ErrorKinds, Expected, Op, Start, UpdateAgent, UpdateFile};
+use crate::vectors::transcript::op::{Connect, ErrorKinds, Expected, Op, UpdateAgent, UpdateFile};
 use crate::vectors::transcript::scalars::Hex;
+use crate::vectors::transcript::start::{Place, Start};
 use crate::vectors::transcript::value::Value;
 use crate::vectors::transcript::world::{File, Files, Process, Restart, Signal, Subject};
 use crate::verdict::clip;
@@ -86,10 +87,18 @@ fn start(start: &Start) -> String {
         .ring_capacity
         .as_ref()
         .map_or(String::new(), |capacity| format!(", with rings of {}", amount(capacity.value as usize)));
-    let wrong = start.wrong.as_ref();
-    let wrong = wrong
-        .map_or(String::new(), |wrong| format!("; its {} is wrong", word(&wrong.value).replace('_', " ")));
-    format!("start for {product}, session {session}{capacity}{wrong}")
+    let place = match start.place.unwrap_or_default() {
+        Place::Memory => "",
+        Place::File => ", through a file",
+    };
+    let rings = if start.rings == Some(false) { ", by an agent that never wakes it" } else { "" };
+    let wrong = start.wrong.as_ref().map_or(String::new(), |wrong| {
+        let value = start.value.as_ref().map_or(String::new(), |value| format!(" ({})", digits(value)));
+        let options =
+            start.options.as_ref().map_or(String::new(), |words| format!(" (`{}`)", clip(&words.join(" "))));
+        format!("; its {} is wrong{value}{options}", word(&wrong.value).replace('_', " "))
+    });
+    format!("start for {product}, session {session}{capacity}{place}{rings}{wrong}")
 }
 
 /// The result that must come.

@@ -6,9 +6,11 @@ use super::names::{word, words};
 use crate::hex_text::amount;
 use crate::matching::quoted;
 use crate::terms::TimeSpan;
+use crate::vectors::transcript::Party;
 use crate::vectors::transcript::data::{Data, Item};
 use crate::vectors::transcript::entry::{Needs, Settings};
 use crate::vectors::transcript::op::Dialect;
+use crate::vectors::transcript::start::Breaks;
 use crate::vectors::transcript::step::{CloseKind, Step};
 use crate::vectors::transcript::value::{Symbol, Value};
 use crate::verdict::clip;
@@ -85,6 +87,11 @@ pub(super) fn times(not_before: Option<TimeSpan>, within: Option<TimeSpan>, sinc
 
 /// What a step says beside bytes, a sentence each.
 pub(super) fn notes(step: &Step) -> Vec<String> {
+    notes_between(step, None)
+}
+
+/// The same of a step between agent and host, where a party ends its side of a segment.
+pub(super) fn notes_between(step: &Step, in_memory: Option<Party>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(address) = &step.from {
         notes.push(format!("from the address {}", address.value));
@@ -105,7 +112,7 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
     if !when.is_empty() && !is_of_end {
         notes.push(when);
     }
-    notes.extend(ends(step, since));
+    notes.extend(ends(step, since, in_memory));
     if let Some(clause) = &step.clause {
         notes.push(format!("tests {}", clause.value));
     }
@@ -113,29 +120,51 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
 }
 
 /// How a step ends a connection or a process.
-fn ends(step: &Step, since: Option<&str>) -> Vec<String> {
+fn ends(step: &Step, since: Option<&str>, in_memory: Option<Party>) -> Vec<String> {
     let mut notes = Vec::new();
     if step.shutdown.is_some() {
-        notes.push("then sends no more (FIN), and goes on reading".to_owned());
+        let how = if in_memory.is_some() { "closes its ring" } else { "sends no more (FIN)" };
+        notes.push(format!("then {how}, and goes on reading"));
     }
     if step.reset.is_some() {
-        notes.push("then breaks the connection off (RST)".to_owned());
+        let how =
+            if in_memory.is_some() { "its process is killed" } else { "breaks the connection off (RST)" };
+        notes.push(format!("then {how}"));
+    }
+    if let Some(breaks) = &step.breaks {
+        let what = match breaks.value {
+            Breaks::WrittenBackwards => "its count of bytes written runs back to 0",
+            Breaks::WrittenExcess => "its count of bytes written claims more than the ring holds",
+            Breaks::ReadBackwards => "it reads no more, and its count of bytes read runs back to 0",
+            Breaks::ReadExcess => {
+                "it reads no more, and its count of bytes read claims more than was written"
+            }
+            Breaks::State => "the state is a number that is none",
+        };
+        notes.push(format!("then it breaks the segment: {what}"));
     }
     if let Some(closes) = &step.closes {
-        let how = match closes.how {
-            CloseKind::Any => "by FIN or RST",
-            CloseKind::Fin => "by FIN",
-            CloseKind::Rst => "by RST",
+        let how = match (in_memory, closes.how) {
+            (Some(Party::Host), _) => "finishes: both directions closed, state 3",
+            (Some(_), _) => "asks the host to finish (state 2)",
+            (None, CloseKind::Any) => "ends the connection by FIN or RST",
+            (None, CloseKind::Fin) => "ends the connection by FIN",
+            (None, CloseKind::Rst) => "ends the connection by RST",
         };
         let (not_before, within) = step.end_times();
         let when = times(not_before, within, since);
         let separator = if when.is_empty() { "" } else { ", " };
-        notes.push(format!("ends the connection {how}{separator}{when}"));
+        notes.push(format!("{how}{separator}{when}"));
     }
     if let Some(exits) = &step.exits {
         let when = times(None, exits.within.as_ref().map(|time| time.value), since);
         let separator = if when.is_empty() { "" } else { ", " };
-        notes.push(format!("its process ends with code {}{separator}{when}", exits.code));
+        let how = match (&exits.code, &exits.signal) {
+            (Some(code), _) => format!(" with code {}", code.value),
+            (None, Some(_)) => " by a signal".to_owned(),
+            (None, None) => String::new(),
+        };
+        notes.push(format!("its process ends{how}{separator}{when}"));
     }
     notes
 }

@@ -276,8 +276,9 @@ impl<'a> Plan<'a> {
 /// Whether a case is planned in a mode: one that the subject supports, or the first where it supports none of them,
 /// which is then skipped with the reason.
 fn runs_in(variant: &Variant<'_>, all: &[Variant<'_>], manifest: &Manifest) -> bool {
-    let supported =
-        |mode: Encryption| manifest.role == Role::Codec || manifest.supports.encryption.contains(&mode);
+    let supported = |mode: Encryption| {
+        matches!(manifest.role, Role::Codec | Role::Host) || manifest.supports.encryption.contains(&mode)
+    };
     if supported(variant.mode) {
         return true;
     }

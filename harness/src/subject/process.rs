@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,7 +185,22 @@ impl Process {
     ///
     /// A sentence for people: the command cannot be made up or the program cannot be started.
     pub fn start(manifest: &Manifest, values: &Values, wiring: Wiring) -> Result<Self, String> {
+        Self::start_as(manifest, values, wiring, |program, arguments| (program, arguments))
+    }
+
+    /// As [`Process::start`], with another program or other arguments than those of the manifest's command.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Process::start`].
+    pub fn start_as(
+        manifest: &Manifest,
+        values: &Values,
+        wiring: Wiring,
+        change: impl FnOnce(PathBuf, Vec<String>) -> (PathBuf, Vec<String>),
+    ) -> Result<Self, String> {
         let (program, arguments) = manifest.command(values)?;
+        let (program, arguments) = change(program, arguments);
         let mark = new_mark();
         let mut command = Command::new(&program);
         command
@@ -285,7 +300,7 @@ impl Process {
             ending = self.ended_while_drained().await;
         }
         let killed = ending.is_none();
-        let left_behind = if killed { Vec::new() } else { self.left_behind().await };
+        let left_behind = if killed { Vec::new() } else { self.lingering().await };
         ending = self.end_all().await.or(ending);
         Stopped { ending, ignored_end_of_input, killed, left_behind }
     }
@@ -326,15 +341,20 @@ impl Process {
     }
 
     /// The programs of processes that outlive it: what it has just killed takes a moment to be gone.
-    async fn left_behind(&self) -> Vec<String> {
+    pub async fn lingering(&self) -> Vec<String> {
         let deadline = Instant::now() + LINGERS_AT_MOST;
         loop {
-            let members = tree::members(self.pid, &self.mark);
+            let members = self.left_behind();
             if members.is_empty() || Instant::now() >= deadline {
-                return members.into_iter().map(|member| member.name).collect();
+                return members;
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The programs of the processes that belong to it, itself excepted.
+    fn left_behind(&self) -> Vec<String> {
+        tree::members(self.pid, &self.mark).into_iter().map(|member| member.name).collect()
     }
 
     /// Ends the whole family, however fast it forks, within a bound.

@@ -5,6 +5,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod clients;
+pub(crate) mod hosts;
 
 use std::sync::LazyLock;
 

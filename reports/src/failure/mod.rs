@@ -160,6 +160,8 @@ fn happening(exchange: &Exchange, width: usize) -> String {
         Happening::Answered => with_text("⇐"),
         Happening::ConnectedBySubject => "← connected".to_owned(),
         Happening::Connected => "→ connected".to_owned(),
+        Happening::HostReceived => with_bytes("⇢ reached it,"),
+        Happening::HostSent => with_bytes("⇠ it sent,"),
         Happening::Sent => with_bytes("→"),
         Happening::Received => with_bytes("←"),
         Happening::Unread => with_bytes("← unread,"),
@@ -180,6 +182,8 @@ fn exchange_style(what: Happening) -> Style {
         | Happening::Sent
         | Happening::HalfClosed
         | Happening::Closed
+        | Happening::HostReceived
+        | Happening::HostSent
         | Happening::Reset => Style::new().dimmed(),
         Happening::Received
         | Happening::Answered

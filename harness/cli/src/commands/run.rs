@@ -25,14 +25,15 @@ use crate::signals;
 /// A file of the reference implementation, by its path in the repository.
 type Embedded = (&'static str, &'static str);
 
-/// The manifests of the reference implementation, one for each role that it has.
-const REFERENCE: [Embedded; 3] = [
+/// The manifests of the reference implementation, one for each role.
+const REFERENCE: [Embedded; 4] = [
     ("agent-under-test/subject-codec.yaml", include_str!("../../../../agent-under-test/subject-codec.yaml")),
     ("agent-under-test/subject-agent.yaml", include_str!("../../../../agent-under-test/subject-agent.yaml")),
     (
         "agent-under-test/subject-client.yaml",
         include_str!("../../../../agent-under-test/subject-client.yaml"),
     ),
+    ("agent-under-test/subject-host.yaml", include_str!("../../../../agent-under-test/subject-host.yaml")),
 ];
 
 /// The files that those manifests name, by their names in them.

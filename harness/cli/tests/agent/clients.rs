@@ -110,7 +110,7 @@ fn a_v1_message_to_a_product_ends_the_connection() {
     let mut client = agent.client(&format!("{V1_NEW_SESSION} 00000000 01 65000000"));
     client.read(9);
     assert_eq!(client.end(), Ended::Closed(Vec::new()));
-    agent.logged("ended: no host can be started for agent type 1");
+    agent.logged("ended: no host can be started for otter");
 }
 
 #[test]

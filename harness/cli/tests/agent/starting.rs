@@ -247,6 +247,8 @@ fn values(folder: &Path, port: u16, encryption: &str) -> Values {
         ("hedgehog_root", inside("hedgehog")),
         ("update_dir", inside("updates")),
         ("state_dir", inside("state")),
+        ("shm_dir", inside("segments")),
+        ("probe_host", inside("probe <&'\"> host")),
         ("config", inside("InedoAgent.config")),
     ]
     .into()

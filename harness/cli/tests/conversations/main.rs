@@ -63,6 +63,11 @@ fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
     let mut files: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for result in results(&[]) {
         let (file, _) = result.case.rsplit_once('/').expect("folder, file, id");
+        // What a probe reports, which session it is of and what other clients hear first are no two times the same; each
+        // byte of these conversations that a case determines is looked at by its steps.
+        if file.starts_with("forwarding/") {
+            continue;
+        }
         let told = telling::case(&result, cases[result.case.as_str()]);
         files.entry(file.to_owned()).or_default().insert(result.case.clone(), told);
     }

@@ -176,6 +176,8 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
                 received += exchange.count;
                 format!("← {}", came(exchange, at, chosen))
             }
+            // A ring is cut as it comes.
+            Happening::HostReceived | Happening::HostSent => continue,
             Happening::Unread => format!("← not asked for: {}", cut(exchange)),
             Happening::HalfClosed => "→ FIN, reading on".to_owned(),
             Happening::Closed => "→ closed".to_owned(),

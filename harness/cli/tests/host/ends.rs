@@ -87,15 +87,18 @@ fn an_agent_that_writes_no_more_gets_its_answers_and_the_end() {
     assert_eq!(segment.link().state().expect("a state"), State::Closed);
 }
 
+/// How an agent breaks its segment.
+type Break = fn(&Raw);
+
 #[test]
 fn a_state_that_is_none_and_counts_that_make_no_sense_end_it() {
-    let state = |raw: &Raw| raw.set_header(HeaderField::State, 9);
-    let excess = |raw: &Raw| raw.publish(Direction::AgentToHost, 1000);
-    let backwards = |raw: &Raw| raw.publish(Direction::AgentToHost, 3);
-    let breaks: [(&dyn Fn(&Raw), &str); 3] = [
-        (&state, "the state is 9, expected 0 to 3"),
-        (&excess, "1000 bytes written and 30 read do not fit a ring of 64"),
-        (&backwards, "the count of the producer of the ring agent to host ran backwards, from 30 to 3"),
+    let state: Break = |raw| raw.set_header(HeaderField::State, 9);
+    let excess: Break = |raw| raw.publish(Direction::AgentToHost, 1000);
+    let backwards: Break = |raw| raw.publish(Direction::AgentToHost, 3);
+    let breaks = [
+        (state, "the state is 9, expected 0 to 3"),
+        (excess, "1000 bytes written and 30 read do not fit a ring of 64"),
+        (backwards, "the count of the producer of the ring agent to host ran backwards, from 30 to 3"),
     ];
     for (break_it, expected) in breaks {
         let mut host = Host::start(64);

@@ -1,7 +1,8 @@
 //! One connection between the harness and a subject: what was sent, what came and when.
 //!
 //! A task reads as bytes come, so that the time of each is known although the case looks at them later. It reads
-//! ahead by a bounded amount only: beyond that a client whose steps expect nothing does not read.
+//! ahead by a bounded amount only: beyond that a client whose steps expect nothing does not read. Towards a host the
+//! bytes go through the rings of a segment instead of a socket.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,176 +14,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::inbox::READ_AHEAD;
+pub(crate) use super::inbox::{End, Inbox};
+use super::ring::Ring;
 use super::secure::{Damage, Layer};
 use crate::hex_text::Stretch;
-
-/// How many bytes are read ahead of what the case looks at.
-const READ_AHEAD: usize = 256 << 10;
 
 /// How much is read at once, at least.
 const READ_SIZE: usize = 4 << 10;
 
 /// How much of a long repetition is written at once.
 const BLOCK: usize = 256 << 10;
-
-/// How many arrivals are told apart; later ones are taken together.
-const MOST_ARRIVALS: usize = 4096;
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// By a FIN.
-    Fin,
-    /// By an RST.
-    Rst,
-    /// By something else that the system reports.
-    Broken(String),
-    /// Not at all: what came cannot be opened, and nothing behind it can.
-    Unopened(String),
-    /// Not yet: the peer gave TLS up by an alert.
-    Refused(String),
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            End::Fin => f.write_str("closed (FIN)"),
-            End::Rst => f.write_str("reset (RST)"),
-            End::Broken(error) => write!(f, "broken off ({error})"),
-            End::Unopened(reason) => write!(f, "left behind: what came cannot be decrypted ({reason})"),
-            End::Refused(alert) => write!(f, "given up by a TLS alert ({alert})"),
-        }
-    }
-}
-
-impl From<&io::Error> for End {
-    fn from(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-                End::Rst
-            }
-            _ => End::Broken(error.to_string()),
-        }
-    }
-}
-
-/// What came.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    bytes: Vec<u8>,
-    /// How many bytes before those of `bytes` were looked at and dropped.
-    dropped: usize,
-    /// Up to where the case has looked, counted from the first byte of the connection.
-    taken: usize,
-    /// Up to where the record of the case has what came.
-    recorded: usize,
-    /// Up to which byte what had come when.
-    arrivals: Vec<(usize, Instant)>,
-    end: Option<(End, Instant)>,
-    /// How many bytes the case waits for.
-    wanted: usize,
-    /// Whether what was taken may be put back.
-    kept: bool,
-    /// What opens the bytes that come, once the connection is encrypted.
-    layer: Option<Layer>,
-    /// Bytes that the layer has not opened yet.
-    raw: Vec<u8>,
-}
-
-impl Inbox {
-    /// The bytes that the case has not taken yet.
-    pub(crate) fn unread(&self) -> &[u8] {
-        &self.bytes[self.taken - self.dropped..]
-    }
-
-    /// Takes bytes from the front.
-    pub(crate) fn take(&mut self, count: usize) {
-        self.taken += count;
-    }
-
-    /// Those of the next bytes to be taken that the record of the case does not have yet, which now it has. Bytes
-    /// that were put back are taken again.
-    pub(super) fn record(&mut self, count: usize) -> &[u8] {
-        let from = self.recorded.max(self.taken);
-        self.recorded = from.max(self.taken + count);
-        &self.bytes[from - self.dropped..self.recorded - self.dropped]
-    }
-
-    /// Up to where the case has looked; from now on nothing of what comes is forgotten.
-    pub(super) fn mark(&mut self) -> usize {
-        self.kept = true;
-        self.taken
-    }
-
-    /// Goes back to a place that [`Inbox::mark`] gave.
-    pub(super) fn go_back(&mut self, to: usize) {
-        self.taken = to;
-    }
-
-    /// When the first and the last of the bytes taken last came.
-    pub(super) fn arrival_of_last(&self, count: usize) -> (Option<Instant>, Option<Instant>) {
-        let when = |place: usize| {
-            let at = self.arrivals.partition_point(|(upto, _)| *upto <= place);
-            self.arrivals.get(at).map(|(_, when)| *when)
-        };
-        (when(self.taken.saturating_sub(count)), when(self.taken.saturating_sub(1)))
-    }
-
-    /// How and when the connection ended.
-    pub(crate) fn end(&self) -> Option<(&End, Instant)> {
-        self.end.as_ref().map(|(end, when)| (end, *when))
-    }
-
-    /// What has been put between this connection and its messages, if it is encrypted.
-    pub(crate) fn layer(&mut self) -> Option<&mut Layer> {
-        self.layer.as_mut()
-    }
-
-    /// From here on what comes is opened by a layer: also what came already and was not taken.
-    fn put_on(&mut self, layer: Layer) -> Result<(), String> {
-        self.raw = self.bytes.split_off(self.taken - self.dropped);
-        let total = self.total();
-        self.arrivals.iter_mut().for_each(|(upto, _)| *upto = total.min(*upto));
-        self.layer = Some(layer);
-        self.open()
-    }
-
-    /// Opens the bytes that came, as far as that is possible.
-    fn open(&mut self) -> Result<(), String> {
-        match &mut self.layer {
-            Some(layer) => layer.receive(&mut self.raw, &mut self.bytes),
-            None => Ok(()),
-        }
-    }
-
-    fn total(&self) -> usize {
-        self.dropped + self.bytes.len()
-    }
-
-    fn is_full(&self) -> bool {
-        self.unread().len() >= READ_AHEAD.max(self.wanted)
-    }
-
-    fn arrived(&mut self, now: Instant) {
-        if self.arrivals.len() >= MOST_ARRIVALS {
-            self.arrivals.pop();
-        }
-        self.arrivals.push((self.total(), now));
-    }
-
-    fn ended(&mut self, end: End, now: Instant) {
-        self.end.get_or_insert((end, now));
-    }
-
-    /// Forgets what was taken, once that is worth the copying.
-    fn compact(&mut self) {
-        let done = self.taken - self.dropped;
-        if !self.kept && done >= READ_AHEAD && done * 2 > self.bytes.len() {
-            self.bytes.drain(..done);
-            self.dropped = self.taken;
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -221,12 +63,45 @@ pub(crate) enum SendFailure {
     Stuck,
 }
 
+/// Where what comes is put, by whoever reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Feed(Arc<Shared>);
+
+impl Feed {
+    /// Whether so much has come that no more is to be read for now.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.inbox().is_full()
+    }
+
+    /// Takes bytes that came now.
+    pub(super) fn push(&self, bytes: &[u8]) {
+        let mut inbox = self.0.inbox();
+        inbox.bytes.extend_from_slice(bytes);
+        inbox.arrived(Instant::now());
+        drop(inbox);
+        self.0.arrived.notify_waiters();
+    }
+
+    /// Takes the end, unless it came before.
+    pub(super) fn end(&self, end: End) {
+        finish(&self.0, end);
+    }
+}
+
+/// What the bytes go over.
+#[derive(Debug)]
+enum Carrier {
+    /// A socket, with the task that reads from it.
+    Socket(Arc<TcpStream>, JoinHandle<()>),
+    /// The rings of a segment.
+    Rings(Ring),
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: Arc<TcpStream>,
+    carrier: Carrier,
     shared: Arc<Shared>,
-    reader: JoinHandle<()>,
 }
 
 impl Connection {
@@ -260,7 +135,26 @@ impl Connection {
         let stream = Arc::new(stream);
         let shared = Arc::new(Shared::default());
         let reader = tokio::spawn(read(Arc::clone(&stream), Arc::clone(&shared)));
-        Ok(Self { stream, shared, reader })
+        Ok(Self { carrier: Carrier::Socket(stream, reader), shared })
+    }
+
+    /// Takes over the harness's ends of a segment.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Ring::new`].
+    pub(super) fn over_rings(sender: iaspec_shm::Sender, receiver: iaspec_shm::Receiver) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let ring = Ring::new(sender, receiver, Feed(Arc::clone(&shared)))?;
+        Ok(Self { carrier: Carrier::Rings(ring), shared })
+    }
+
+    /// The rings, if it goes over some.
+    pub(super) fn rings(&self) -> Option<&Ring> {
+        match &self.carrier {
+            Carrier::Rings(ring) => Some(ring),
+            Carrier::Socket(..) => None,
+        }
     }
 
     /// What has come so far.
@@ -441,15 +335,19 @@ impl Connection {
         patience: Duration,
         count: &mut usize,
     ) -> Result<(), SendFailure> {
+        let stream = match &self.carrier {
+            Carrier::Socket(stream, _) => stream,
+            Carrier::Rings(ring) => return ring.send(piece, patience, count).await,
+        };
         let mut sent = 0;
         while sent < piece.len() {
-            match self.stream.try_write(&piece[sent..]) {
+            match stream.try_write(&piece[sent..]) {
                 Ok(some) => {
                     sent += some;
                     *count += some;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match timeout(patience, self.stream.writable()).await {
+                    match timeout(patience, stream.writable()).await {
                         Ok(Ok(())) => {}
                         // How it ended the reader tells.
                         Ok(Err(_)) => return Err(SendFailure::Ended),
@@ -462,12 +360,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a FIN, and goes on reading.
+    /// Sends a FIN, or closes the ring, and goes on reading.
     pub(crate) fn shut_down(&self) {
+        let stream = match &self.carrier {
+            Carrier::Socket(stream, _) => stream,
+            Carrier::Rings(ring) => return ring.close(),
+        };
         let last = self.inbox().layer().map(Layer::seal_end).unwrap_or_default();
-        let _ = self.stream.try_write(&last);
+        let _ = stream.try_write(&last);
         // It may have ended already.
-        let _ = rustix::net::shutdown(&*self.stream, rustix::net::Shutdown::Write);
+        let _ = rustix::net::shutdown(&**stream, rustix::net::Shutdown::Write);
     }
 
     /// Closes both directions.
@@ -478,8 +380,9 @@ impl Connection {
 
     /// Breaks it off: the peer gets an RST.
     pub(super) async fn reset(self) {
-        let linger = rustix::net::sockopt::set_socket_linger(&*self.stream, Some(Duration::ZERO));
-        if linger.is_err() {
+        if let Carrier::Socket(stream, _) = &self.carrier
+            && rustix::net::sockopt::set_socket_linger(&**stream, Some(Duration::ZERO)).is_err()
+        {
             self.shut_down();
         }
         self.dismantle().await;
@@ -487,14 +390,18 @@ impl Connection {
 
     /// Drops both owners of the socket, so that it is closed when this returns.
     async fn dismantle(mut self) {
-        self.reader.abort();
-        let _ = (&mut self.reader).await;
+        if let Carrier::Socket(_, reader) = &mut self.carrier {
+            reader.abort();
+            let _ = reader.await;
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.reader.abort();
+        if let Carrier::Socket(_, reader) = &self.carrier {
+            reader.abort();
+        }
     }
 }
 

@@ -22,6 +22,9 @@ pub(in crate::engine) fn modes(case: &TranscriptCase) -> Vec<Encryption> {
     if needs.settings.as_ref().is_some_and(|settings| settings.aes_key.is_some()) {
         return vec![Encryption::Aes];
     }
+    if case.roles == [Party::Host] {
+        return vec![Encryption::None];
+    }
     let found = Found::of(case);
     let mut modes = vec![Encryption::None];
     if !found.in_clear_only {

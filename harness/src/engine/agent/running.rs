@@ -20,6 +20,9 @@ use crate::vectors::transcript::world::Start;
 /// The name by which `iaspec` knows that it is started as a product host, the probe product.
 pub(super) const PROBE_HOST: &str = "iaspec-probe-host";
 
+/// The folder beside it in which it keeps diaries.
+pub(super) const DIARIES: &str = "iaspec-probe-diary";
+
 /// How often a start is tried whose port somebody else took.
 const MOST_LOST_RACES: u32 = 5;
 
@@ -155,6 +158,8 @@ impl<'a> Agent<'a> {
         };
         values.insert("config", ground.path("InedoAgent.config").display().to_string());
         link_probe_host(&ground)?;
+        let diaries = std::fs::create_dir(ground.path(DIARIES));
+        diaries.map_err(|error| format!("no folder can be made for what hosts tell: {error}"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let started = Some(Started { process: None, ground, config, _port: port });
         Ok(Self { manifest, address, values: Rc::new(values), started })

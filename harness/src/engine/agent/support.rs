@@ -25,8 +25,8 @@ pub(in crate::engine) fn unsupported(
             .or_else(|| encryption(mode, &manifest.supports))
             .or_else(|| no_dialect(needs, mode, manifest));
     }
-    if manifest.role != Role::Agent {
-        return None;
+    if manifest.role == Role::Host {
+        return features_and_targets(needs, &manifest.supports);
     }
     declared(needs, &manifest.supports)
         .or_else(|| encryption(mode, &manifest.supports))

@@ -6,7 +6,7 @@
 //! with it; what stands in a played side's bytes where the transcript has a symbol is told by
 //! [`Spot<Value>::played`](value::Value) and [`play`].
 //!
-//! [`entry`], [`step`], [`op`], [`data`], [`value`] and [`world`] are the format, in the order in which a reader
+//! [`entry`], [`step`], [`op`], [`start`], [`data`], [`value`] and [`world`] are the format, in the order in which a reader
 //! meets it; their comments go into the JSON Schema. `check` finds what a writer got wrong, [`export`] writes
 //! transcripts as JSON.
 
@@ -19,6 +19,7 @@ pub mod play;
 mod rows;
 pub mod scalars;
 pub mod schema;
+pub mod start;
 pub mod step;
 pub mod value;
 pub mod world;

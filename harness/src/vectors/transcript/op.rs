@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{AesPadding, ResponseCode, ServerVersion};
 use super::scalars::Hex;
+use super::start::Start;
 use super::value::Value;
 use crate::terms::TimeSpan;
 use crate::yaml::Spot;
@@ -225,45 +226,6 @@ pub struct OpenSession {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`close` without parameters: {}")]
 pub struct Close {}
-
-/// Parameters of `start`: how the agent starts a host.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "the parameters of `start`: {agent_type, session, ring_capacity, wrong}"
-)]
-pub struct Start {
-    /// The product: its name or number.
-    pub agent_type: Spot<Value>,
-    /// The session.
-    pub session: Spot<Value>,
-    /// Capacity of each ring; the run's unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ring_capacity: Option<Spot<u32>>,
-    /// The one thing about segment or options that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wrong: Option<Spot<WrongStart>>,
-}
-
-/// What can be wrong about the start of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are the fields of the segment's header, and the options")]
-pub enum WrongStart {
-    Path,
-    Magic,
-    Layout,
-    HeaderSize,
-    Capacity,
-    SegmentSize,
-    State,
-    HostPid,
-    Nonce,
-    Parent,
-    Session,
-    AgentType,
-    Options,
-}
 
 /// The names of ops, for messages.
 const NAMES: &[&str] = &[

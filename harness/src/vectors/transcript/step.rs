@@ -10,6 +10,7 @@ use super::data::{Data, FieldsBeside, Frame, Wire};
 use super::entry::Party;
 use super::op::{ErrorKinds, Expected, Op};
 use super::scalars::{Name, Yes};
+use super::start::{Breaks, Exits};
 use super::world::{Files, Memory, Process, Segments, Subject};
 use crate::terms::TimeSpan;
 use crate::yaml::{Span, Spot};
@@ -54,10 +55,10 @@ pub struct Step {
     /// How many bytes a write has, and how long the pause between two is, when this side is played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pace: Option<Spot<Pace>>,
-    /// After its bytes the played side sends no more (FIN), but goes on reading.
+    /// After its bytes the played side sends no more (FIN, towards a host by closing its ring), but goes on reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<Spot<Yes>>,
-    /// After its bytes the played side breaks the connection off (RST).
+    /// After its bytes the played side breaks the connection off (RST); an agent towards a host is killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reset: Option<Spot<Yes>>,
     /// The address of this machine from which the played client connects, such as 127.0.0.2.
@@ -71,6 +72,9 @@ pub struct Step {
     /// (state 2); of a host: it is done (state 3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closes: Option<Spot<Closes>>,
+    /// What an agent that breaks its promises does to the segment, after its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaks: Option<Spot<Breaks>>,
     /// The process of this host ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exits: Option<Spot<Exits>>,
@@ -174,17 +178,6 @@ pub enum CloseKind {
     Fin,
     /// RST.
     Rst,
-}
-
-/// The end of a host's process.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "{code: NUMBER, within: TIME}")]
-pub struct Exits {
-    /// Its exit code.
-    pub code: i32,
-    /// By when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<Spot<TimeSpan>>,
 }
 
 /// The steps of one branch.

@@ -200,7 +200,9 @@ impl Symbol {
             | Symbol::Bind { play: Some(value), .. }
             | Symbol::Bind { is: Some(value), .. } => value.played(known),
             Symbol::Number(from) => Ok(from.value.wrapping_add(known.number()).into()),
-            Symbol::Any { play: None } | Symbol::Bind { .. } | Symbol::Lacks(_) => Err(lacking(Missing::PlayedValue)),
+            Symbol::Any { play: None } | Symbol::Bind { .. } | Symbol::Lacks(_) => {
+                Err(lacking(Missing::PlayedValue))
+            }
             Symbol::OneOf(values) => {
                 values.first().ok_or_else(|| lacking(Missing::PlayedValue))?.played(known)
             }

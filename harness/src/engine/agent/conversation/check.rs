@@ -120,7 +120,7 @@ impl Conversation<'_> {
             watch.what = "raw bytes".to_owned();
             moment = self.raw(&watch, &hex.bytes(), &connection).await?;
         }
-        if let Some(closes) = &step.closes {
+        if let (Some(closes), false) = (&step.closes, self.tested == Party::Host) {
             moment = self.end(step, name, closes.how, reference, &connection, &talk).await?;
         }
         self.ended_step(step, Some(&talk), moment, scope);
@@ -275,7 +275,8 @@ impl Conversation<'_> {
         scope: &Scope<'_>,
     ) -> Result<Moment, Trouble> {
         let framing = self.framing(self.tested, talk)?;
-        let exact = self.with_matching_of(watch.number, scope, |matching| matching.exact_frame(frame, framing));
+        let exact =
+            self.with_matching_of(watch.number, scope, |matching| matching.exact_frame(frame, framing));
         if let Some(exact) = exact.map_err(|error| self.unbuildable(&error))? {
             let differs = |came: &[u8]| {
                 *self.with_matching(scope, |matching| matching.frame_differs(framing, &exact, came, None))

@@ -4,16 +4,19 @@
 //! [`run`] takes a case from its first step to the fence at its end. What the subject did wrong comes back as a
 //! [`Stumble`]; what kept the harness from finding out as [`Trouble::CannotRun`]. An agent is connected to and sent the
 //! client's bytes ([`play`]); a client is told by lines what to do ([`task`]), connects to the harness, and gets the
-//! agent's bytes ([`serve`]). What comes from either is looked at in the same way ([`check`]).
+//! agent's bytes ([`serve`]); a host is started with a segment of the harness ([`hosting`]). What comes from any of them is
+//! looked at in the same way ([`check`]).
 
 mod check;
+mod diaries;
 mod fence;
 mod fence_sessions;
-mod segments;
 mod flow;
+mod hosting;
 mod play;
 pub(super) mod scope;
 mod secured;
+mod segments;
 mod serve;
 mod settle;
 mod talk;
@@ -30,6 +33,7 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
+pub(super) use self::hosting::Hosts;
 use self::scope::{Knowledge, Scope};
 use self::talk::{Moment, Phase, Talk};
 use self::task::{Task, Told};
@@ -102,6 +106,8 @@ pub(super) enum Counterpart<'a> {
     Own(RefCell<Option<Box<Agent<'a>>>>),
     /// A client.
     Client(&'a Client<'a>),
+    /// Hosts, which the case starts.
+    Hosts(&'a Hosts<'a>),
 }
 
 /// A step that the subject failed.
@@ -175,11 +181,15 @@ pub(super) async fn run<'a>(
     if outcome.is_ok() {
         outcome = match conversation.tested {
             Party::Client => conversation.settle().await,
-            Party::Agent | Party::Host => conversation.fence().await,
+            Party::Agent => conversation.fence().await,
+            Party::Host => conversation.dismiss().await,
         };
     }
     if outcome.is_err() {
         conversation.abandon();
+    }
+    if outcome.is_err() || background.conversations == Conversations::All {
+        conversation.hear_hosts();
     }
     for killed in conversation.killed.take() {
         killed.kill().await;
@@ -193,7 +203,7 @@ pub(super) async fn run<'a>(
         dialect: None,
     };
     match conversation.counterpart {
-        Counterpart::Shared(_) | Counterpart::Client(_) => (course, None),
+        Counterpart::Shared(_) | Counterpart::Client(_) | Counterpart::Hosts(_) => (course, None),
         Counterpart::Own(agent) => (course, agent.into_inner()),
     }
 }
@@ -244,14 +254,19 @@ impl<'a> Conversation<'a> {
                 agent.borrow().as_ref().map(|agent| Rc::clone(&agent.values)).unwrap_or_default()
             }
             Counterpart::Client(client) => Rc::new(asked.values(client.manifest(), &client.ground)),
+            Counterpart::Hosts(hosts) => Rc::clone(&hosts.values),
         };
-        let is_client = matches!(counterpart, Counterpart::Client(_));
+        let tested = match &counterpart {
+            Counterpart::Shared(_) | Counterpart::Own(_) => Party::Agent,
+            Counterpart::Client(_) => Party::Client,
+            Counterpart::Hosts(_) => Party::Host,
+        };
         let conversation = Self {
             background,
             case,
             asked,
             dialect,
-            tested: if is_client { Party::Client } else { Party::Agent },
+            tested,
             counterpart,
             values: RefCell::new(values),
             talks: RefCell::default(),
@@ -288,11 +303,15 @@ impl Conversation<'_> {
             Some(Kind::Actor(_, name)) => match part {
                 Part::Plays => match self.tested {
                     Party::Client => self.serve(step, &scope.connection(&name.value.0), scope).await,
-                    Party::Agent | Party::Host => {
-                        self.play(step, &scope.connection(&name.value.0), scope).await
+                    Party::Agent => self.play(step, &scope.connection(&name.value.0), scope).await,
+                    Party::Host => self.act(step, &scope.connection(&name.value.0), scope).await,
+                },
+                Part::Checks => match self.tested {
+                    Party::Host => self.look_at_host(step, &scope.connection(&name.value.0), scope).await,
+                    Party::Agent | Party::Client => {
+                        self.check(step, &scope.connection(&name.value.0), scope).await
                     }
                 },
-                Part::Checks => self.check(step, &scope.connection(&name.value.0), scope).await,
                 Part::Skips | Part::Inside => Ok(()),
             },
             Some(Kind::Parallel(branches)) => self.parallel(branches, scope).await,
@@ -423,7 +442,7 @@ impl Conversation<'_> {
         match &self.counterpart {
             Counterpart::Shared(agent) => Some(call(agent)),
             Counterpart::Own(agent) => agent.borrow().as_deref().map(call),
-            Counterpart::Client(_) => None,
+            Counterpart::Client(_) | Counterpart::Hosts(_) => None,
         }
     }
 
@@ -482,7 +501,7 @@ fn rounded(time: Duration) -> Duration {
 fn happening(end: &End) -> Happening {
     match end {
         End::Fin => Happening::ClosedBySubject,
-        End::Rst | End::Broken(_) => Happening::ResetBySubject,
+        End::Rst | End::Broken(_) | End::Died => Happening::ResetBySubject,
         End::Unopened(_) => Happening::Unopened,
         End::Refused(_) => Happening::ClosedBySubject,
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Conversation, Mismatch, Outcome};
-use crate::verdict::clip;
 use crate::vectors::transcript::Step;
+use crate::verdict::clip;
 use crate::yaml::Spot;
 
 /// Where the system keeps segments that have names.
@@ -54,7 +54,8 @@ impl Conversation<'_> {
         let of_subject = |path: &PathBuf| agent_of(path).is_some_and(|agent| agents.contains(&agent));
         found.extend(files(Path::new(SYSTEM)).filter(of_subject));
         for pid in &family {
-            found.extend(files(Path::new(&format!("/proc/{pid}/fd"))).filter(is_in_memory).filter(of_subject));
+            found
+                .extend(files(Path::new(&format!("/proc/{pid}/fd"))).filter(is_in_memory).filter(of_subject));
         }
         found
     }

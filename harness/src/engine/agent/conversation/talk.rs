@@ -160,6 +160,14 @@ impl Talk {
         Ok(Self::over(connection, None, Moment::at(Instant::now())))
     }
 
+    /// Takes the rings of a host that has attached: there is no handshake.
+    pub(super) fn with_host(connection: Connection) -> Rc<Self> {
+        let talk = Self::over(connection, None, Moment::at(Instant::now()));
+        talk.phase.set(Phase::Open);
+        talk.sent.borrow_mut().handshake = vec![0; HANDSHAKE];
+        talk
+    }
+
     fn over(connection: Connection, from: Option<IpAddr>, last: Moment) -> Rc<Self> {
         Rc::new(Self {
             from,

@@ -307,7 +307,7 @@ impl Conversation<'_> {
     fn breakdown(&self) -> Option<Breakdown> {
         match &self.counterpart {
             Counterpart::Client(client) => client.breakdown(),
-            Counterpart::Shared(_) | Counterpart::Own(_) => None,
+            Counterpart::Shared(_) | Counterpart::Own(_) | Counterpart::Hosts(_) => None,
         }
     }
 

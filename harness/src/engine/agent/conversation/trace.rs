@@ -2,8 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use tokio::time::Instant;
 
+use super::diaries::DiaryEntry;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
 use crate::hex_text::{self, Stretch, each_piece};
@@ -35,6 +38,8 @@ impl From<Conversations> for Bounds {
 pub(super) struct Trace {
     bounds: Bounds,
     started: Instant,
+    /// The same moment by the clock that other processes have, too.
+    began: SystemTime,
     /// A ring; `next` is the place of the oldest once it is full.
     kept: RefCell<Vec<Noted>>,
     next: Cell<usize>,
@@ -55,7 +60,8 @@ struct Noted {
 impl Trace {
     pub(super) fn new(conversations: Conversations) -> Self {
         let bounds = Bounds::from(conversations);
-        Self { bounds, started: Instant::now(), kept: RefCell::default(), next: Cell::new(0) }
+        let (started, began) = (Instant::now(), SystemTime::now());
+        Self { bounds, started, began, kept: RefCell::default(), next: Cell::new(0) }
     }
 
     /// Notes something without bytes.
@@ -75,6 +81,15 @@ impl Trace {
 
     fn note_at(&self, connection: &str, what: Happening, when: Instant) {
         self.note_text(connection, what, "", when);
+    }
+
+    /// Notes what a host tells that it received or sent, unless that was before the case.
+    pub(super) fn note_host(&self, host: &str, entry: &DiaryEntry) {
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Some(since) = Duration::from_micros(entry.micros).checked_sub(began) else { return };
+        let (when, connection) = (self.started + since, host.to_owned());
+        let (bytes, count, text) = (entry.bytes.clone(), entry.count, String::new());
+        self.keep(Noted { when, connection, what: entry.what, count, bytes, crc32: None, text });
     }
 
     /// Notes what was told or answered.

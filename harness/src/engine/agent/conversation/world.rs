@@ -166,6 +166,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn peak_memory(&self) -> u64 {
         let family = match &self.counterpart {
             Counterpart::Client(client) => Some(client.process().family()),
+            Counterpart::Hosts(hosts) => Some(hosts.family()),
             Counterpart::Shared(_) | Counterpart::Own(_) => {
                 self.with_agent(|agent| agent.process().map(crate::subject::Process::family)).flatten()
             }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::sharing::{Turn, Work, share_out, weight};
-use super::conversation::{self, Background, Counterpart, Course, Trouble};
+use super::conversation::{self, Background, Counterpart, Course, Hosts, Trouble};
 use super::detected;
 use super::dialect::Dialect;
 use super::health::{Ailment, Health, greet};
@@ -66,6 +66,7 @@ pub(in crate::engine) async fn run(
         .collect();
     let dialects = match manifest.role {
         Role::Client => Dialect::of_client(manifest),
+        Role::Host => vec![Dialect::of_agent(manifest)],
         _ => tokio::select! {
             dialect = detected::dialect(corpus, manifest, plan, results) => vec![dialect],
             () = interrupt.wait() => return,
@@ -216,10 +217,54 @@ impl Run<'_, '_, '_> {
     async fn work(&self, work: Work) {
         match work {
             Work::Shared(asked, turns) => self.shared(&asked, turns).await,
+            Work::Own(asked, turn) if self.background.manifest.role == Role::Host => {
+                self.hosts(&asked, turn).await;
+            }
             Work::Own(asked, turn) => {
                 let alone = self.alone(turn, &asked).await;
                 self.conclude_alone(turn, alone);
             }
+        }
+    }
+
+    /// Runs a case of hosts, which it starts itself: again, if it came too late while the harness was late itself.
+    async fn hosts(&self, asked: &Asked, turn: Turn) {
+        let _permits = self.permits(self.weights[turn.at]).await;
+        let since = Instant::now();
+        let mut earlier = Vec::new();
+        loop {
+            let began = Instant::now();
+            let manifest = self.background.manifest;
+            let hosts = match Hosts::new(manifest, |ground| asked.values(manifest, ground)) {
+                Ok(hosts) => hosts,
+                Err(error) => return self.error(turn, &error, None),
+            };
+            let (case, dialect) = (self.cases[turn.at], self.background.dialect());
+            let counterpart = Counterpart::Hosts(&hosts);
+            let (course, _) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
+            let log = course.trouble.is_some().then(|| hosts.log()).flatten();
+            hosts.kill().await;
+            match self.was_late(&course, earlier.len(), began) {
+                Some(summary) => earlier.push(summary),
+                None => {
+                    let report = Report { course, ailment: None, log, micros: micros(since), earlier };
+                    return self.conclude(turn, report);
+                }
+            }
+        }
+    }
+
+    /// What came too late, if it did so while the harness was late itself, and the case can be tried once more.
+    fn was_late(&self, course: &Course, tries_before: usize, began: Instant) -> Option<String> {
+        match &course.trouble {
+            Some(Trouble::Stumble(stumble))
+                if stumble.late
+                    && tries_before + 1 < MOST_ATTEMPTS
+                    && self.lateness.since(began).is_some() =>
+            {
+                Some(format!("{}: {}", stumble.problem.step, stumble.problem.summary))
+            }
+            _ => None,
         }
     }
 
@@ -385,15 +430,9 @@ impl Run<'_, '_, '_> {
             let began = Instant::now();
             let (background, counterpart) = (&self.background, subject.counterpart());
             let (course, _) = conversation::run(background, case, asked, dialect, counterpart).await;
-            match &course.trouble {
-                Some(Trouble::Stumble(stumble))
-                    if stumble.late
-                        && earlier.len() + 1 < MOST_ATTEMPTS
-                        && self.lateness.since(began).is_some() =>
-                {
-                    earlier.push(format!("{}: {}", stumble.problem.step, stumble.problem.summary));
-                }
-                _ => return (course, earlier),
+            match self.was_late(&course, earlier.len(), began) {
+                Some(summary) => earlier.push(summary),
+                None => return (course, earlier),
             }
         }
     }

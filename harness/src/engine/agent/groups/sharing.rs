@@ -42,6 +42,7 @@ pub(super) fn share_out(
         // A client is started without settings: those of a case are for the agent that the harness plays.
         let (asked, alone) = match background.manifest.role {
             Role::Client => (Asked::default(), needs_own_client(cases[turn.at])),
+            Role::Host => (asked[turn.at].clone(), true),
             _ => (asked[turn.at].clone(), needs_own_subject(cases[turn.at])),
         };
         if alone {
@@ -66,7 +67,7 @@ fn turns(
         for (at, (planned, case)) in plan.cases.iter().zip(cases).enumerate() {
             // What an agent speaks may have been found out only now.
             let differs = || match manifest.role {
-                Role::Client => None,
+                Role::Client | Role::Host => None,
                 _ => background.dialect().differs_from(&case.entry.needs),
             };
             match &planned.skip.clone().or_else(differs) {

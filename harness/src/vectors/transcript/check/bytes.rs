@@ -141,9 +141,8 @@ impl<'a> Checker<'a> {
     }
 
     fn host_step(&mut self, step: &Step) {
-        for span in step.bytes.as_ref().map(|b| b.span).into_iter().chain(step.wire.as_ref().map(|w| w.span))
-        {
-            self.report(span, "between agent and host there are `frames` alone");
+        if let Some(bytes) = &step.bytes {
+            self.report(bytes.span, "between agent and host there are `frames`, and raw bytes under `wire`");
         }
         // In shared memory both directions are framed like what an agent sends to a client.
         let framings = Framing::all(self.formats, Party::Agent);

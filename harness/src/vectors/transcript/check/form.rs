@@ -100,6 +100,7 @@ fn misplaced(step: &Step, kind: Kind<'_>, mistakes: &mut Vec<Mistake>) {
         at("from", Home::Actor, &step.from),
         at("quiet", Home::Actor, &step.quiet),
         at("closes", Home::Actor, &step.closes),
+        at("breaks", Home::Actor, &step.breaks),
         at("exits", Home::Actor, &step.exits),
         at("is", Home::Result, &step.is),
         at("fails", Home::Result, &step.fails),
@@ -171,6 +172,7 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
         || step.reset.is_some()
         || step.quiet.is_some()
         || step.closes.is_some()
+        || step.breaks.is_some()
         || step.exits.is_some();
     if !says_something {
         let message = format!("the {party} does nothing here: no bytes, frames, wire, closes or quiet");
@@ -181,6 +183,14 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
     let mut report = |span: Span, message: &str| mistakes.push((span, message.to_owned()));
     if let (Some(exits), false) = (&step.exits, party == Party::Host) {
         report(exits.span, "`exits` is about the process of a host");
+    }
+    if let (Some(breaks), false) = (&step.breaks, party == Party::Agent) {
+        report(breaks.span, "`breaks` is about an agent's segment");
+    }
+    if let Some(signal) =
+        step.exits.as_ref().filter(|exits| exits.code.is_some()).and_then(|exits| exits.signal.as_ref())
+    {
+        report(signal.span, "a process ends with a code or by a signal");
     }
     if let (Some(from), false) = (&step.from, party == Party::Client) {
         report(from.span, "only a client connects `from` somewhere");
@@ -210,7 +220,7 @@ fn ops(step: &Step, party: Party, mistakes: &mut Vec<Mistake>) {
                 "an agent is told nothing; `does` is for clients, and starts hosts".to_owned(),
             ));
         }
-        (Op::Start(_), Party::Host) => {}
+        (Op::Start(start), Party::Host) => form_parts::start(start, mistakes),
         (Op::Start(_), _) => {
             mistakes.push((op.span, "a client cannot be started; `start` is for hosts".to_owned()))
         }

@@ -3,6 +3,7 @@
 use super::super::Mistake;
 use super::super::data::{Data, Frame, Item, Tamper, TlsFault, WireItem};
 use super::super::op::{Connect, UpdateAgent};
+use super::super::start::{Start, WrongStart};
 use super::super::step::Step;
 use super::super::value::Symbol;
 use super::super::world::{Files, Subject};
@@ -157,5 +158,36 @@ pub(super) fn files(files: &Files, mistakes: &mut Vec<Mistake>) {
         if let Some(time) = &file.modified_ticks {
             ticks(time, mistakes);
         }
+    }
+}
+
+/// What a `start` can be.
+pub(super) fn start(start: &Start, mistakes: &mut Vec<Mistake>) {
+    if let Some(capacity) = &start.ring_capacity
+        && !(capacity.is_power_of_two() && (64..=1 << 30).contains(&capacity.value))
+    {
+        let message = format!("{} is not a power of two from 64 to 2^30", capacity.value);
+        mistakes.push((capacity.span, message));
+    }
+    let wrong = start.wrong.as_ref().map(|wrong| wrong.value);
+    if let Some(value) = &start.value {
+        let size = match wrong {
+            Some(WrongStart::SegmentSize) => 4..=4,
+            Some(WrongStart::Magic) => 8..=8,
+            Some(WrongStart::Nonce) => 16..=16,
+            Some(WrongStart::AgentType) => 1..=1,
+            Some(wrong) if wrong.offset().is_some() => 4..=4,
+            _ => 0..=0,
+        };
+        if !size.contains(&value.len()) {
+            let message = match size.end() {
+                0 => "`value` is that of a field that is `wrong`".to_owned(),
+                size => format!("this field has {size} bytes, not {}", value.len()),
+            };
+            mistakes.push((value.span, message));
+        }
+    }
+    if let (Some(options), false) = (&start.options, wrong == Some(WrongStart::Options)) {
+        mistakes.push((options.span, "`options` stand beside `wrong: options`".to_owned()));
     }
 }
