@@ -2,13 +2,10 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
+use super::block::{self, Block, LARGE};
 use crate::protocol::Writer;
-
-/// From this size on a message is handed over in the memory that it arrived in, and sent from where it is; below, it is
-/// copied.
-pub(crate) const LARGE: usize = 16 << 10;
 
 /// The memory in bytes that an empty buffer may keep.
 const KEPT: usize = 4 << 10;
@@ -19,70 +16,82 @@ const GROWTH: usize = 4;
 /// Bytes in the order they came, taken off at the front.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    bytes: Vec<u8>,
+    memory: Vec<u8>,
+    /// Where what is there begins and ends.
     start: usize,
-    /// What came last, where it shares memory with messages taken before; then there is nothing in `bytes`.
-    shared: BytesMut,
+    end: usize,
 }
 
 impl Inbox {
     /// What is there.
     pub(crate) fn bytes(&self) -> &[u8] {
-        if self.shared.is_empty() { &self.bytes[self.start..] } else { &self.shared }
+        &self.memory[self.start..self.end]
     }
 
-    /// How many bytes to read next, where `most` can be: of a large frame no more than is missing of its `announced`
-    /// bytes, so that nothing behind it has to be moved.
-    pub(crate) fn wanted(&self, announced: usize, most: usize) -> usize {
-        match announced.saturating_sub(self.bytes().len()) {
-            missing @ 1.. if announced >= LARGE => missing.min(most),
-            _ => most,
+    /// Where to read at most so many of the next bytes to, if they are missing of a large frame of `announced` bytes;
+    /// [`came`](Self::came) tells how many there were. Other bytes are better read elsewhere and [added](Self::extend).
+    pub(crate) fn space(&mut self, announced: usize, most: usize) -> Option<&mut [u8]> {
+        let missing = announced.checked_sub(self.bytes().len()).filter(|missing| *missing > 0)?;
+        if announced < LARGE {
+            return None;
         }
+        if self.start + announced > self.memory.len() && self.end == self.memory.len() {
+            self.make_room(1, announced);
+        }
+        let space = &mut self.memory[self.end..];
+        let length = space.len().min(missing).min(most);
+        Some(&mut space[..length])
     }
 
-    /// Appends bytes. The memory grows as they come: to no more than four times what is there, and not beyond
-    /// `announced` bytes unless so many have come (FRM-6).
+    /// So many bytes were read to the [space](Self::space).
+    pub(crate) fn came(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.memory.len());
+    }
+
+    /// Appends bytes.
     pub(crate) fn extend(&mut self, bytes: &[u8], announced: usize) {
-        let shared = std::mem::take(&mut self.shared);
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        let needed = self.bytes.len() + shared.len() + bytes.len();
-        if needed > self.bytes.capacity() {
-            let wanted = (GROWTH * needed).min(announced).max(needed);
-            self.bytes.reserve_exact(wanted - self.bytes.len());
+        if self.end + bytes.len() > self.memory.len() {
+            self.make_room(bytes.len(), announced);
         }
-        self.bytes.extend_from_slice(&shared);
-        self.bytes.extend_from_slice(bytes);
+        self.memory[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Makes room for more bytes. New memory grows as they come: to no more than four times what is there, and not beyond
+    /// `announced` bytes unless so many have come (FRM-6).
+    fn make_room(&mut self, more: usize, announced: usize) {
+        let needed = self.bytes().len() + more;
+        if needed > self.memory.len() {
+            let affordable = GROWTH * needed;
+            let mut memory = match announced.max(needed) {
+                size @ LARGE.. => block::memory(size, affordable.max(needed)),
+                size => vec![0; size.min(affordable)],
+            };
+            memory[..self.end - self.start].copy_from_slice(self.bytes());
+            self.memory = memory;
+        } else {
+            self.memory.copy_within(self.start..self.end, 0);
+        }
+        self.end -= self.start;
+        self.start = 0;
     }
 
     /// Takes off the first `length` bytes, which must be there.
-    pub(crate) fn take(&mut self, length: usize) -> BytesMut {
+    pub(crate) fn take(&mut self, length: usize) -> Block {
         if length < LARGE {
-            let taken = BytesMut::from(&self.bytes()[..length]);
+            let taken = Block::from(&self.bytes()[..length]);
             self.skip(length);
             return taken;
         }
-        if self.shared.is_empty() {
-            let mut whole = Bytes::from(std::mem::take(&mut self.bytes));
-            whole.advance(std::mem::take(&mut self.start));
-            // Nobody else has it, so that nothing is copied.
-            self.shared = BytesMut::from(whole);
-        }
-        let taken = self.shared.split_to(length);
-        // A small rest must not keep a large message's memory.
-        if self.shared.len() < length {
-            self.bytes = std::mem::take(&mut self.shared).to_vec();
-        }
-        taken
+        let rest = self.bytes()[length..].to_vec();
+        let (start, end) = (0, rest.len());
+        let whole = std::mem::replace(self, Self { memory: rest, start, end });
+        Block::new(whole.memory, whole.start, whole.start + length)
     }
 
     /// Drops the first `length` bytes, which must be there.
     pub(crate) fn skip(&mut self, length: usize) {
-        if self.shared.is_empty() {
-            self.start += length;
-        } else {
-            self.shared.advance(length);
-        }
+        self.start += length;
         if self.bytes().is_empty() {
             self.clear();
         }
@@ -90,9 +99,11 @@ impl Inbox {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        empty(&mut self.bytes);
-        self.start = 0;
-        self.shared = BytesMut::new();
+        if self.memory.len() > KEPT {
+            // Large memory is kept elsewhere for whoever needs it next.
+            drop(Block::new(std::mem::take(&mut self.memory), 0, 0));
+        }
+        (self.start, self.end) = (0, 0);
     }
 }
 
@@ -193,10 +204,10 @@ mod tests {
     fn what_is_taken_is_what_came_first() {
         let mut inbox = Inbox::default();
         inbox.extend(b"abc", 0);
-        assert_eq!(inbox.take(2), "ab".as_bytes());
+        assert_eq!(*inbox.take(2), *b"ab");
         inbox.extend(b"de", 0);
         assert_eq!(inbox.bytes(), b"cde");
-        assert_eq!(inbox.take(3), "cde".as_bytes());
+        assert_eq!(*inbox.take(3), *b"cde");
         assert_eq!(inbox.bytes(), b"");
     }
 
@@ -207,10 +218,10 @@ mod tests {
         inbox.extend(b"before", 0);
         inbox.extend(&large, 0);
         inbox.extend(b"behind", 0);
-        assert_eq!(inbox.take(6), "before".as_bytes());
-        assert_eq!(inbox.take(LARGE), large);
+        assert_eq!(*inbox.take(6), *b"before");
+        assert_eq!(*inbox.take(LARGE), large);
         assert_eq!(inbox.bytes(), b"behind");
-        assert_eq!(inbox.take(6), "behind".as_bytes());
+        assert_eq!(*inbox.take(6), *b"behind");
     }
 
     #[test]
@@ -218,13 +229,13 @@ mod tests {
         let mut inbox = Inbox::default();
         let announced = 64 << 20;
         inbox.extend(&[0; 16], announced);
-        assert!(inbox.bytes.capacity() <= 64);
+        assert!(inbox.memory.len() <= 64);
         while inbox.bytes().len() < 300_000 {
             inbox.extend(&[0; 1000], announced);
-            assert!(inbox.bytes.capacity() <= GROWTH * inbox.bytes().len());
+            assert!(inbox.memory.len() <= GROWTH * inbox.bytes().len());
         }
         inbox.clear();
-        assert!(inbox.bytes.capacity() <= KEPT);
+        assert!(inbox.memory.len() <= KEPT);
     }
 
     #[test]
@@ -233,7 +244,13 @@ mod tests {
         for _ in 0..100 {
             inbox.extend(&[0; 1000], 100_000);
         }
-        assert_eq!((inbox.bytes().len(), inbox.bytes.capacity()), (100_000, 100_000));
+        // The next multiple of 16 KiB, or memory that was there already and is at most twice as large.
+        let fitting = 114_688..=2 * 114_688;
+        assert!(
+            inbox.bytes().len() == 100_000 && fitting.contains(&inbox.memory.len()),
+            "{}",
+            inbox.memory.len()
+        );
     }
 
     #[test]
@@ -247,30 +264,35 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_came_together_are_not_moved_and_a_small_rest_keeps_no_memory() {
+    fn a_small_rest_keeps_no_memory_of_a_large_message() {
         let mut inbox = Inbox::default();
-        inbox.extend(&[7; 3 * LARGE + 5], LARGE);
-        let there = inbox.bytes().as_ptr() as usize;
-        for number in 0..2 {
-            assert_eq!(inbox.take(LARGE).as_ptr() as usize, there + number * LARGE);
-        }
-        let last = inbox.take(LARGE);
-        assert_eq!(last.as_ptr() as usize, there + 2 * LARGE);
-        assert_eq!((inbox.bytes(), inbox.bytes.capacity(), inbox.shared.capacity()), (&[7; 5][..], 5, 0));
+        inbox.extend(&[7; LARGE + 5], LARGE);
+        assert_eq!(*inbox.take(LARGE), [7; LARGE]);
+        assert_eq!((inbox.bytes(), inbox.memory.capacity()), (&[7; 5][..], 5));
         inbox.extend(&[8; 2], 0);
         assert_eq!(inbox.bytes(), [7, 7, 7, 7, 7, 8, 8]);
     }
 
     #[test]
-    fn of_a_large_frame_no_more_is_wanted_than_is_missing() {
+    fn there_is_space_for_what_is_missing_of_a_large_frame_alone() {
         let mut inbox = Inbox::default();
         inbox.extend(&[0; 1000], 0);
-        assert_eq!(inbox.wanted(0, 4096), 4096);
-        assert_eq!(inbox.wanted(2000, 4096), 4096);
-        assert_eq!(inbox.wanted(LARGE, 4096), 4096);
-        assert_eq!(inbox.wanted(LARGE, 1 << 20), LARGE - 1000);
-        inbox.extend(&vec![0; LARGE - 1000], LARGE);
-        assert_eq!(inbox.wanted(LARGE, 4096), 4096);
+        assert_eq!(inbox.space(0, 4096), None);
+        assert_eq!(inbox.space(LARGE - 1, 4096), None);
+        assert_eq!(inbox.space(1000, 4096), None);
+        while inbox.bytes().len() < LARGE {
+            let there = inbox.bytes().len();
+            let space = inbox.space(LARGE, 10_000).expect("bytes are missing");
+            let length = space.len();
+            assert!((1..=10_000.min(LARGE - there)).contains(&length));
+            space.fill(9);
+            inbox.came(length);
+        }
+        assert_eq!(inbox.space(LARGE, 10_000), None);
+        let message = inbox.take(LARGE);
+        assert!(
+            message[..1000].iter().all(|byte| *byte == 0) && message[1000..].iter().all(|byte| *byte == 9)
+        );
     }
 
     #[test]
@@ -342,11 +364,13 @@ mod tests {
                 } else {
                     let count = count.min(expected.len());
                     let taken: Vec<u8> = expected.drain(..count).collect();
-                    prop_assert!(inbox.take(count) == taken);
+                    prop_assert!(*inbox.take(count) == taken);
                 }
                 prop_assert!(expected == inbox.bytes());
                 most = most.max(expected.len());
-                prop_assert!(inbox.bytes.capacity() <= GROWTH * most);
+                // Memory that was there already is at most twice as large as it needs to be.
+                let fitting = 2 * announced.max(most).next_multiple_of(16 << 10);
+                prop_assert!(inbox.memory.len() <= (GROWTH * most).max(fitting));
             }
         }
     }

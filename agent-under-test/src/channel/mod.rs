@@ -3,16 +3,18 @@
 //! Agent and client have the same three, and differ in the [`Header`]s of what they send and receive. Like all
 //! of the two cores it does no input and output: bytes come from an [`Inbox`] and go to an [`Outbox`].
 
+mod block;
 mod buffers;
 mod tls;
 mod vectors;
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use thiserror::Error;
 
-use buffers::LARGE;
+pub(crate) use block::Block;
+use block::LARGE;
 pub(crate) use buffers::{Inbox, Outbox};
 pub(crate) use tls::{TlsFailure, TlsSession};
 pub use vectors::{NoVector, SystemVectors, VectorSource};
@@ -87,7 +89,7 @@ impl Channel {
     }
 
     /// Takes a whole frame apart: its header and its data, which is not copied.
-    pub(crate) fn open<H: Header>(&mut self, mut frame: BytesMut) -> Result<(H, Bytes), OpenError> {
+    pub(crate) fn open<H: Header>(&mut self, mut frame: Block) -> Result<(H, Bytes), OpenError> {
         match self {
             Self::Clear | Self::Tls(_) => {
                 let frame = frame.freeze();

@@ -220,14 +220,20 @@ impl Service {
     }
 
     fn read(&mut self, buffer: &mut [u8], may_wait: bool) -> Turn {
-        let buffer = &mut buffer[..self.host.wanted_input(PIECE)];
         // A child that ends is waited for soon.
         let patience = if self.launched.is_empty() { Duration::from_secs(3600) } else { LOOK * 10 };
+        let wait = self.at_most(patience);
+        let in_place = self.host.input_space(PIECE);
+        let is_in_place = in_place.is_some();
+        let space = in_place.unwrap_or(buffer);
         let read = if may_wait {
-            self.from_agent.read(buffer, &self.at_most(patience)).map(Some)
+            self.from_agent.read(space, &wait).map(Some)
         } else {
-            self.from_agent.try_read(buffer)
+            self.from_agent.try_read(space)
         };
+        if let Ok(Some(count)) = read {
+            self.diary.note(Way::In, &[&*space], count);
+        }
         match read {
             Ok(None) | Err(Error::Deadline | Error::Interrupted) => Ok(()),
             Ok(Some(0)) | Err(Error::Closing) => {
@@ -237,8 +243,11 @@ impl Service {
             }
             Ok(Some(count)) => {
                 let now = self.now();
-                self.diary.note(Way::In, &[&*buffer], count);
-                self.host.handle_input(&buffer[..count], now);
+                if is_in_place {
+                    self.host.handle_input_in_place(count, now);
+                } else {
+                    self.host.handle_input(&buffer[..count], now);
+                }
                 Ok(())
             }
             Err(error) => Err(failed(&error)),

@@ -132,31 +132,45 @@ fn a_client_that_does_not_read_gets_no_more_of_its_host() {
 #[test]
 fn a_large_message_of_a_host_is_sent_from_where_it_is() {
     let mut connection = bound();
-    let large = message(Product::Otter, 200, &[7; 16_384]);
+    let large = message(Product::Otter, 200, &[7; 65_536]);
     connection.handle_host_message(&message(Product::Otter, 200, b"small"), NOW);
     connection.handle_host_message(&large, NOW);
     connection.handle_host_message(&message(Product::Otter, 201, b""), NOW);
     let pieces: Vec<&[u8]> = connection.output_pieces().collect();
     assert_eq!(pieces[1].as_ptr(), large.data.as_ptr());
-    let around = ["05000000 c8000000 736d616c6c 00400000 c8000000", "00000000 c9000000"].map(bytes);
-    assert_eq!(pieces, [&around[0][..], &[7; 16_384], &around[1]]);
+    let around = ["05000000 c8000000 736d616c6c 00000100 c8000000", "00000000 c9000000"].map(bytes);
+    assert_eq!(pieces, [&around[0][..], &[7; 65_536], &around[1]]);
     // Sending stops wherever it likes.
-    connection.handle_sent(21 + 16_383, NOW);
+    connection.handle_sent(21 + 65_535, NOW);
     let left: Vec<u8> = connection.output_pieces().flatten().copied().collect();
     assert_eq!(left, bytes("07 00000000 c9000000"));
 }
 
+/// What is missing of a large message is read to where it belongs, and what follows is left for later.
 #[test]
-fn what_follows_a_large_message_is_left_for_later() {
-    let roomy = Policy { max_message: 1 << 20, ..(*policy(Versions::BOTH)).clone() };
-    let mut connection = bound_under(Arc::new(roomy));
-    assert_eq!(connection.wanted_input(1000), 1000);
-    // 50,000 bytes of data, of which two have come.
-    connection.handle_input(&bytes("50c30000 65000000 0000"), NOW);
-    assert_eq!(connection.wanted_input(1 << 20), 49_998);
-    assert_eq!(connection.wanted_input(40_000), 40_000);
-    connection.handle_input(&vec![0; 49_998], NOW);
-    assert_eq!(connection.wanted_input(1 << 20), 1 << 20);
+fn a_large_message_is_taken_in_where_it_lies() {
+    let mut policy = Policy::clone(&policy(Versions::BOTH));
+    policy.max_message = 1 << 20;
+    let mut connection = bound_under(Arc::new(policy));
+    assert!(connection.input_space(1000).is_none());
+    // 100,000 bytes of data, of which two have come.
+    connection.handle_input(&bytes("a0860100 65000000 0707"), NOW);
+    let mut missing = 99_998;
+    while missing > 0 {
+        let space = connection.input_space(70_000).unwrap();
+        assert!(!space.is_empty() && space.len() <= missing.min(70_000));
+        space.fill(7);
+        // All of it but a byte at first.
+        let count = if missing == 99_998 { space.len() - 1 } else { space.len() };
+        connection.handle_input_in_place(count, NOW);
+        missing -= count;
+    }
+    let forwarded =
+        Forwarded { product: Product::Otter, command: Command(101), data: vec![7; 100_000].into() };
+    assert_eq!(connection.take_request(), Some(Request::Forward(forwarded)));
+    connection.handle_forwarded(NOW);
+    assert!(connection.input_space(1000).is_none());
+    assert_eq!(connection.end(), None);
 }
 
 #[test]

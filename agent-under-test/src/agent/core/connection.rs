@@ -126,17 +126,18 @@ impl Connection {
         self.outbox.pieces()
     }
 
-    /// How many bytes to read at once, where `most` can be: those beyond a large message are better left for later.
-    #[must_use]
-    pub fn wanted_input(&self, most: usize) -> usize {
+    /// Where to read at most so many of the next bytes to, if they are missing of a large message; tell with
+    /// [`handle_input_in_place`](Self::handle_input_in_place) how many there were. Without it, they are read elsewhere and
+    /// [told](Self::handle_input), which copies them.
+    pub fn input_space(&mut self, most: usize) -> Option<&mut [u8]> {
         match (&self.phase, &self.channel) {
             (Phase::Messages(framing), Channel::Clear | Channel::Aes(_)) => {
                 let there = self.inbox.bytes();
                 let announced = framing.announced(&self.channel, there, self.policy.max_message);
-                self.inbox.wanted(announced, most)
+                self.inbox.space(announced, most)
             }
             // The bytes of TLS are not those of messages.
-            _ => most,
+            _ => None,
         }
     }
 
@@ -209,6 +210,12 @@ impl Connection {
             return;
         }
         self.receive(bytes, now);
+        self.advance(now);
+    }
+
+    /// So many bytes were read to the [space](Self::input_space).
+    pub fn handle_input_in_place(&mut self, count: usize, now: Duration) {
+        self.inbox.came(count);
         self.advance(now);
     }
 

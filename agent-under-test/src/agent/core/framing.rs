@@ -1,8 +1,8 @@
 //! The frames of a connection in either version (FRM-1 to FRM-3), through its channel.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::channel::Channel;
+use crate::channel::{Block, Channel};
 use crate::protocol::{
     AgentFrame, AgentType, Command, CommandHeader, Header, OpenError, ProtocolVersion, TargetedHeader,
 };
@@ -52,7 +52,7 @@ impl Framing {
     }
 
     /// Takes a whole frame apart.
-    pub(super) fn open(self, channel: &mut Channel, frame: BytesMut) -> Result<Message, OpenError> {
+    pub(super) fn open(self, channel: &mut Channel, frame: Block) -> Result<Message, OpenError> {
         match self {
             Self::V1 => channel.open::<TargetedHeader>(frame).map(message),
             Self::V2 => channel.open::<CommandHeader>(frame).map(message),

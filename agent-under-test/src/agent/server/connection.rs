@@ -22,6 +22,9 @@ use crate::parting::part;
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
 
+/// Bytes of a large message read at once.
+const READ_IN_PLACE: usize = 256 << 10;
+
 /// Pieces written at once.
 const WRITE_PIECES: usize = 16;
 
@@ -226,9 +229,19 @@ impl Client<'_> {
         context: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<io::Result<()>> {
+        if let Some(space) = self.connection.input_space(READ_IN_PLACE) {
+            let mut buffer = ReadBuf::new(space);
+            ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+            let count = buffer.filled().len();
+            let now = self.agent.now();
+            match count {
+                0 => self.connection.handle_end_of_input(now),
+                _ => self.connection.handle_input_in_place(count, now),
+            }
+            return Poll::Ready(Ok(()));
+        }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let wanted = self.connection.wanted_input(buffer.len());
-            let mut buffer = ReadBuf::new(&mut buffer[..wanted]);
+            let mut buffer = ReadBuf::new(buffer);
             ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
             let now = self.agent.now();
             match buffer.filled() {

@@ -114,10 +114,18 @@ impl Host {
         self.proceed(now);
     }
 
-    /// How many bytes to hand over at once, where `most` can be: those beyond a large message are better left for later.
-    #[must_use]
-    pub fn wanted_input(&self, most: usize) -> usize {
-        self.inbox.wanted(self.announced(), most)
+    /// Where to read at most so many of the next bytes to, if they are missing of a large message; tell with
+    /// [`handle_input_in_place`](Self::handle_input_in_place) how many there were. Without it, they are read elsewhere and
+    /// [told](Self::handle_input), which copies them.
+    pub fn input_space(&mut self, most: usize) -> Option<&mut [u8]> {
+        let announced = self.announced();
+        self.inbox.space(announced, most)
+    }
+
+    /// So many bytes were read to the [space](Self::input_space).
+    pub fn handle_input_in_place(&mut self, count: usize, now: Duration) {
+        self.inbox.came(count);
+        self.proceed(now);
     }
 
     /// Whether the host takes bytes from its agent now. It does not while it is stalled, has a task under way, or has

@@ -201,15 +201,19 @@ impl Host {
         loop {
             let wait = self.finish_by().map_or(Wait::forever(), Wait::until);
             let announced = clear.announced::<CommandHeader>(inbox.bytes(), max_message);
-            let wanted = inbox.wanted(announced, READ_SIZE);
-            let count = match receiver.read(&mut buffer[..wanted], &wait) {
+            let read = match inbox.space(announced, READ_SIZE) {
+                Some(space) => receiver.read(space, &wait).inspect(|count| inbox.came(*count)),
+                None => receiver
+                    .read(&mut buffer, &wait)
+                    .inspect(|count| inbox.extend(&buffer[..*count], announced)),
+            };
+            match read {
                 Ok(0) => return Ended::Closed,
-                Ok(count) => count,
+                Ok(_) => {}
                 Err(Error::Interrupted) => continue,
                 Err(Error::Deadline) => return Ended::Overdue,
                 Err(error) => return Ended::Ring(error),
-            };
-            inbox.extend(&buffer[..count], announced);
+            }
             if let Err(error) = self.hand_out(&mut inbox, receiver.link(), room, max_message) {
                 return error.into();
             }
