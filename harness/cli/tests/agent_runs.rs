@@ -45,6 +45,13 @@ fn marked(mark: &str) -> usize {
     folder.flatten().filter(carries).count()
 }
 
+/// The folders for segments that a run made in memory.
+fn segment_folders(pid: &str) -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir("/dev/shm") else { return Vec::new() };
+    let names = folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&format!("iaspec-{pid}-"))).collect()
+}
+
 /// The delays hit the start of subjects, conversations, and waits; which one is not the same everywhere, so that
 /// nothing may be left behind whichever it was.
 #[rstest]
@@ -85,6 +92,7 @@ fn a_signal_at_any_moment_leaves_nothing_behind(
     let left: Vec<_> =
         std::fs::read_dir(&temporary).expect("the folder").flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "{left:?}");
+    assert_eq!(segment_folders(&pid), Vec::<String>::new(), "folders for segments left behind");
     if caught {
         assert!(text.contains("\nnot run: "), "{text}");
     }

@@ -8,14 +8,19 @@ use tempfile::TempDir;
 use super::placeholders::Values;
 
 /// Folders of a subject, by the placeholder that names them.
-const FOLDERS: [(&str, &str); 6] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("state_dir", "state"),
     ("update_dir", "update"),
-    ("shm_dir", "shm"),
     ("otter_root", "roots/otter"),
     ("buildmaster_root", "roots/buildmaster"),
     ("hedgehog_root", "roots/hedgehog"),
 ];
+
+/// Where Linux keeps files in memory.
+pub(crate) const MEMORY: &str = "/dev/shm";
+
+/// The space in bytes that makes it a place for segments; containers often have far less.
+const ENOUGH_MEMORY: u64 = 1 << 30;
 
 /// A temporary folder with everything that a subject may write to; removed with all it holds when dropped.
 ///
@@ -23,6 +28,8 @@ const FOLDERS: [(&str, &str); 6] = [
 #[derive(Debug)]
 pub struct Ground {
     folder: TempDir,
+    /// For files of segments.
+    segments: TempDir,
 }
 
 impl Ground {
@@ -37,7 +44,8 @@ impl Ground {
         for (_, name) in FOLDERS {
             std::fs::create_dir_all(folder.path().join(name)).map_err(failed)?;
         }
-        Ok(Self { folder })
+        let segments = segment_folder(folder.path()).map_err(failed)?;
+        Ok(Self { folder, segments })
     }
 
     /// A path in it.
@@ -50,10 +58,29 @@ impl Ground {
         self.path("update")
     }
 
+    /// The folder for files of shared-memory segments: in memory if the system has enough of it, so that nobody who writes to
+    /// a segment ever waits for a disk.
+    pub fn segment_dir(&self) -> &Path {
+        self.segments.path()
+    }
+
     /// Its folders as values of placeholders.
     pub fn values(&self) -> Values {
-        FOLDERS.iter().map(|(name, folder)| (*name, self.path(folder).display().to_string())).collect()
+        let shown = |path: &Path| path.display().to_string();
+        let own = FOLDERS.iter().map(|(name, folder)| (*name, shown(&self.path(folder))));
+        own.chain([("shm_dir", shown(self.segment_dir()))]).collect()
     }
+}
+
+fn segment_folder(otherwise: &Path) -> io::Result<TempDir> {
+    let free =
+        rustix::fs::statvfs(MEMORY).map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize));
+    if free >= ENOUGH_MEMORY
+        && let Ok(folder) = TempDir::with_prefix_in(format!("iaspec-{}-", std::process::id()), MEMORY)
+    {
+        return Ok(folder);
+    }
+    TempDir::with_prefix_in("shm-", otherwise)
 }
 
 #[cfg(test)]
@@ -67,8 +94,9 @@ mod tests {
         assert_eq!(values.len(), 6);
         assert!(values.values().all(|path| Path::new(path).is_dir()));
         assert_eq!(values["update_dir"], ground.update_dir().display().to_string());
-        let state = values["state_dir"].clone();
+        let (state, segments) = (values["state_dir"].clone(), values["shm_dir"].clone());
+        assert_eq!(segments, ground.segment_dir().display().to_string());
         drop(ground);
-        assert!(!Path::new(&state).exists());
+        assert!(!Path::new(&state).exists() && !Path::new(&segments).exists());
     }
 }

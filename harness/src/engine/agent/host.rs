@@ -78,7 +78,7 @@ impl Host {
         let nonce = iaspec_shm::random_nonce().map_err(|error| format!("no nonce can be had: {error}"))?;
         let place = match start.place.unwrap_or_default() {
             Place::Memory => iaspec_shm::Place::Memory,
-            Place::File => iaspec_shm::Place::Directory(ground.path("shm")),
+            Place::File => iaspec_shm::Place::Directory(ground.segment_dir().to_owned()),
         };
         let capacity = start.ring_capacity.as_ref().map_or(layout::DEFAULT_CAPACITY, |given| given.value);
         let rings = start.rings.unwrap_or(true);

@@ -11,12 +11,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Conversation, Mismatch, Outcome};
+use crate::subject::ground::MEMORY;
 use crate::vectors::transcript::Step;
 use crate::verdict::clip;
 use crate::yaml::Spot;
-
-/// Where the system keeps segments that have names.
-const SYSTEM: &str = "/dev/shm";
 
 /// The header as far as the host's process ID (contract, section 2).
 const HEAD: usize = 0x1c;
@@ -52,7 +50,7 @@ impl Conversation<'_> {
         let agents: Vec<i32> =
             family.iter().copied().chain(killed.iter().map(crate::subject::Process::pid)).collect();
         let of_subject = |path: &PathBuf| agent_of(path).is_some_and(|agent| agents.contains(&agent));
-        found.extend(files(Path::new(SYSTEM)).filter(of_subject));
+        found.extend(files(Path::new(MEMORY)).filter(of_subject));
         for pid in &family {
             found
                 .extend(files(Path::new(&format!("/proc/{pid}/fd"))).filter(is_in_memory).filter(of_subject));
