@@ -1,5 +1,6 @@
 //! Who shares a subject with whom, and who is to blame when it breaks down.
 
+mod own;
 mod sharing;
 mod telling;
 mod waits;
@@ -17,18 +18,16 @@ use self::sharing::{Turn, Work, share_out, weight};
 use super::conversation::{self, Background, Counterpart, Course, Hosts, Trouble};
 use super::detected;
 use super::dialect::Dialect;
-use super::health::{Ailment, Health, greet};
+use super::health::{Ailment, Health};
 use super::lateness::Lateness;
-use super::running::{Agent, NotRunning};
+use super::running::NotRunning;
 use super::settings::Asked;
 use super::subject::Subject;
-use super::support::has_step;
 use crate::engine::plan::{Case, Plan, PlannedCase};
 use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Role};
 use crate::terms::Encryption;
 use crate::timing::HandshakeTimes;
-use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::{Corpus, TranscriptCase};
 
 /// The most subjects that run at once which cases share, and beside them the most that cases have for themselves: the first
@@ -244,7 +243,7 @@ impl Run<'_, '_, '_> {
             let (course, _) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
             let log = course.trouble.is_some().then(|| hosts.log()).flatten();
             hosts.kill().await;
-            match self.was_late(&course, earlier.len(), began) {
+            match self.was_late(case, &course, earlier.len(), began) {
                 Some(summary) => earlier.push(summary),
                 None => {
                     let report = Report { course, ailment: None, log, micros: micros(since), earlier };
@@ -254,11 +253,17 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// What came too late, if it did so while the harness was late itself, and the case can be tried once more.
-    fn was_late(&self, course: &Course, tries_before: usize, began: Instant) -> Option<String> {
+    /// What went wrong, if that may have been because the harness was late itself, and the case can be tried once more.
+    fn was_late(
+        &self,
+        case: &TranscriptCase,
+        course: &Course,
+        tries_before: usize,
+        began: Instant,
+    ) -> Option<String> {
         match &course.trouble {
             Some(Trouble::Stumble(stumble))
-                if stumble.late
+                if waits::can_be_to_blame(case, stumble)
                     && tries_before + 1 < MOST_ATTEMPTS
                     && self.lateness.since(began).is_some() =>
             {
@@ -430,67 +435,11 @@ impl Run<'_, '_, '_> {
             let began = Instant::now();
             let (background, counterpart) = (&self.background, subject.counterpart());
             let (course, _) = conversation::run(background, case, asked, dialect, counterpart).await;
-            match self.was_late(&course, earlier.len(), began) {
+            match self.was_late(case, &course, earlier.len(), began) {
                 Some(summary) => earlier.push(summary),
                 None => return (course, earlier),
             }
         }
-    }
-
-    /// Runs a case on a subject that no other case uses.
-    async fn alone(&self, turn: Turn, asked: &Asked) -> Alone {
-        let case = self.cases[turn.at];
-        let _permits = self.permits(self.weights[turn.at]).await;
-        if has_step(case, |kind| matches!(kind, Kind::Subject(_))) {
-            return self.in_charge(case, asked).await;
-        }
-        let subject = match Subject::start(self.background.manifest, asked).await {
-            Ok(subject) => subject,
-            Err(error) => return Alone::NotRunning(error),
-        };
-        let (health, first) = Health::first(&self.background, &subject, asked).await;
-        let done = self.one(turn, &subject, &health, first.is_err()).await;
-        drop(health);
-        match done {
-            Done::Concluded(report) => {
-                self.stop(subject).await;
-                Alone::Concluded(report)
-            }
-            Done::Ill(ailment, report) => {
-                subject.kill().await;
-                Alone::Ill(ailment, report)
-            }
-        }
-    }
-
-    /// Runs a case that starts and stops its subject itself.
-    async fn in_charge(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
-        let since = Instant::now();
-        let mut agent = None;
-        if !begins_with_start(case) {
-            match Agent::start(self.background.manifest, asked).await {
-                Ok(started) => agent = Some(Box::new(started)),
-                Err(error) => return Alone::NotRunning(error),
-            }
-        }
-        let counterpart = Counterpart::Own(RefCell::new(agent));
-        let dialect = self.background.dialect();
-        let (course, agent) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
-        let mut report =
-            Report { course, ailment: None, log: None, micros: micros(since), earlier: Vec::new() };
-        let Some(agent) = agent else { return Alone::Concluded(report) };
-        if report.course.trouble.is_some() {
-            report.log = agent.log().await;
-        }
-        // Its settings may be the case's own, so only a handshake that it acknowledged is known to be good.
-        if let (Some(_), Some(greeting)) = (agent.process(), report.course.greeting.take()) {
-            report.ailment = greet(&agent, &greeting, self.background.patience).await.err();
-            if report.ailment.is_some() && report.log.is_none() {
-                report.log = agent.log().await;
-            }
-        }
-        self.stop(Subject::Agent(*agent)).await;
-        Alone::Concluded(report)
     }
 
     /// Runs each suspect alone on a fresh subject. Those that break it again are the culprits; if none does, all
@@ -574,17 +523,6 @@ impl Run<'_, '_, '_> {
 struct Blame {
     found: bool,
     hangs: u32,
-}
-
-/// Whether the first thing that is done to the subject is to start it.
-fn begins_with_start(case: &TranscriptCase) -> bool {
-    let mut first = None;
-    walk(case.steps(), &mut |step| {
-        if let Some(subject) = &step.subject {
-            first.get_or_insert(subject.start.is_some());
-        }
-    });
-    first == Some(true)
 }
 
 fn micros(since: Instant) -> u64 {

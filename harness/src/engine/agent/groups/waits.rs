@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::conversation::Stumble;
 use crate::vectors::TranscriptCase;
 use crate::vectors::transcript::Step;
 use crate::vectors::transcript::op::ErrorKind;
@@ -29,6 +30,12 @@ pub(super) fn of(case: &TranscriptCase) -> Duration {
     if sum < LEAST { Duration::ZERO } else { sum }
 }
 
+/// Whether a harness that was late can be the reason of a failure: something came too late, or anything went wrong in a case
+/// that waits on purpose, since it may have gone on too late from there.
+pub(super) fn can_be_to_blame(case: &TranscriptCase, stumble: &Stumble) -> bool {
+    stumble.late || !of(case).is_zero()
+}
+
 fn of_step(step: &Step) -> Duration {
     let quiet = step.quiet.as_ref().map_or(Duration::ZERO, |quiet| quiet.lasts.0);
     let (ends_after, _) = step.end_times();
@@ -40,18 +47,40 @@ fn of_step(step: &Step) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clauses::Tier;
     use crate::vectors::{Corpus, CorpusFiles};
+    use crate::verdict::Problem;
+
+    fn case<'a>(corpus: &'a Corpus, name: &str) -> &'a TranscriptCase {
+        let mut cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+        cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name}"))
+    }
 
     #[test]
     fn cases_that_wait_are_known_by_their_steps() {
         let (corpus, _) = Corpus::load(&CorpusFiles::embedded());
-        let of = |name: &str| {
-            let mut cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
-            super::of(cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name}")))
-        };
+        let of = |name: &str| super::of(case(&corpus, name));
         assert_eq!(of("meta/root_path/v2-get-root-path"), Duration::ZERO);
         // Quiet for 100 ms, an end not before 1,400 ms.
         assert_eq!(of("handshake/timeout/silent"), Duration::from_millis(1500));
         assert!(of("client/timeouts/of-its-own") >= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_a_late_harness_can_be_the_reason_of_is_what_has_to_do_with_time() {
+        let (corpus, _) = Corpus::load(&CorpusFiles::embedded());
+        let problem = Problem {
+            step: "agent a".to_owned(),
+            summary: "the connection was closed (FIN) instead".to_owned(),
+            expected: String::new(),
+            actual: String::new(),
+            bytes: None,
+        };
+        let stumble = |late| Stumble { tier: Tier::D, problem: problem.clone(), late };
+        let untimed = case(&corpus, "meta/root_path/v2-get-root-path");
+        assert!(can_be_to_blame(untimed, &stumble(true)));
+        assert!(!can_be_to_blame(untimed, &stumble(false)));
+        // The end may have come because the second half of the handshake was sent too late.
+        assert!(can_be_to_blame(case(&corpus, "handshake/timeout/late-but-in-time"), &stumble(false)));
     }
 }
