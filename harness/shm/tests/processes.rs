@@ -216,7 +216,9 @@ fn ends(pid: u32) -> bool {
 
 fn segments_in(folder: &Path) -> Vec<std::ffi::OsString> {
     let Ok(entries) = folder.read_dir() else { return Vec::new() };
-    let names = entries.map(|entry| entry.unwrap().file_name());
+    // Folders there are those of harnesses.
+    let files = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let names = files.map(|entry| entry.file_name());
     names.filter(|name| name.to_string_lossy().starts_with("iaspec-")).collect()
 }
 
