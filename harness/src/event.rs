@@ -22,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::clauses::Tier;
 use crate::subject::Role;
 use crate::subject::manifest::{Claims, Readings};
+use crate::terms::Day;
 use crate::timing::Timing;
 use crate::verdict::{Outcome, Problem};
+use crate::waiver::Waiver;
 
 /// The version of the event stream's form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -160,7 +162,7 @@ pub struct CaseResult {
     pub tier: Tier,
     /// The clauses it cites.
     pub clauses: Vec<String>,
-    /// The manifest expects this outcome, and why.
+    /// What the manifest expects of the case, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
     /// Why it was skipped or could not be run, how the subject broke down, or that it was tried again, and why.
@@ -247,7 +249,7 @@ pub enum Happening {
     Unopened,
 }
 
-/// An outcome that the manifest expects.
+/// What the manifest expects of a case, by an entry under `expect`. The result may be another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expected {
     /// The outcome.
@@ -255,6 +257,40 @@ pub struct Expected {
     /// Why it is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The last day on which the entry counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Day>,
+    /// Whether that day was over when the case ran, so that its failure counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
+    /// A text that must occur in what goes wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The entry's glob over case names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Where the entry stands: file, line and column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+}
+
+impl Expected {
+    /// An outcome that is expected for a reason.
+    pub fn new(outcome: Outcome, reason: &str) -> Self {
+        Self {
+            outcome,
+            reason: Some(reason.to_owned()),
+            owner: None,
+            until: None,
+            expired: false,
+            failure: None,
+            pattern: None,
+            entry: None,
+        }
+    }
 }
 
 /// Something about the subject that no case is about.
@@ -292,7 +328,8 @@ pub struct RunFinished {
 }
 
 /// How many results there were of each kind. Each result counts in one member only, but for
-/// `unexpected_passes`, which also count as passed.
+/// `unexpected_passes`, which also count as passed, and `other_failures`, which also count as what they are: failures
+/// that differ from what the manifest expects of the case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the outcomes, documented at Outcome")]
 pub struct Tally {
@@ -304,6 +341,8 @@ pub struct Tally {
     pub errors: usize,
     pub expected_failures: usize,
     pub unexpected_passes: usize,
+    #[serde(default)]
+    pub other_failures: usize,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -316,22 +355,24 @@ impl std::ops::AddAssign for Tally {
         self.errors += other.errors;
         self.expected_failures += other.expected_failures;
         self.unexpected_passes += other.unexpected_passes;
+        self.other_failures += other.other_failures;
     }
 }
 
 impl Tally {
     /// Counts a result.
     pub fn count(&mut self, result: &CaseResult) {
-        let expected = result.expected.as_ref().map(|expected| expected.outcome);
-        if expected == Some(result.outcome) {
-            self.expected_failures += 1;
-            return;
+        match result.waiver() {
+            Waiver::Holds => {
+                self.expected_failures += 1;
+                return;
+            }
+            Waiver::Passed => self.unexpected_passes += 1,
+            Waiver::Differs => self.other_failures += 1,
+            Waiver::None | Waiver::Expired => {}
         }
         match result.outcome {
-            Outcome::Pass => {
-                self.passed += 1;
-                self.unexpected_passes += usize::from(expected.is_some());
-            }
+            Outcome::Pass => self.passed += 1,
             Outcome::Fail => self.failed += 1,
             Outcome::Difference => self.differences += 1,
             Outcome::Warning => self.warnings += 1,
@@ -345,7 +386,7 @@ impl Tally {
         self.failed + if strict { self.differences + self.warnings } else { 0 }
     }
 
-    /// The exit code of a run that was not cut short: errors before failures before stale expectations.
+    /// The exit code of a run that was not cut short: errors before failures before expectations that do not hold.
     ///
     /// ```
     /// use iaspec_harness::event::Tally;
@@ -353,13 +394,14 @@ impl Tally {
     /// assert_eq!(Tally { warnings: 1, ..Tally::default() }.exit_code(true), 1);
     /// assert_eq!(Tally { failed: 1, errors: 1, ..Tally::default() }.exit_code(false), 3);
     /// assert_eq!(Tally { unexpected_passes: 1, ..Tally::default() }.exit_code(false), 4);
+    /// assert_eq!(Tally { differences: 1, other_failures: 1, ..Tally::default() }.exit_code(false), 4);
     /// ```
     pub fn exit_code(&self, strict: bool) -> u8 {
         if self.errors > 0 {
             3
         } else if self.failures(strict) > 0 {
             1
-        } else if self.unexpected_passes > 0 {
+        } else if self.unexpected_passes + self.other_failures > 0 {
             4
         } else {
             0

@@ -10,7 +10,7 @@
 //! - [`subject`]: manifests, and the processes that they describe.
 //! - [`engine`]: runs cases against subjects.
 //! - [`probe`]: what a live agent speaks, for the engine and for operators.
-//! - [`matching`], [`verdict`]: what an observation means.
+//! - [`matching`], [`verdict`]: what an observation means; [`waiver`]: whether a failure is an expected one.
 //! - [`event`]: what happened, for reports.
 //! - [`annotate`]: a case laid out for a reader, byte by byte.
 
@@ -29,4 +29,5 @@ pub mod terms;
 pub mod timing;
 pub mod vectors;
 pub mod verdict;
+pub mod waiver;
 pub mod yaml;

@@ -1,9 +1,10 @@
-//! Terms that manifests and vectors share: spans of time, modes of encryption, targets, features.
+//! Terms that manifests and vectors share: spans of time, days, modes of encryption, targets, features.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, NaiveDate, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -63,6 +64,68 @@ impl JsonSchema for TimeSpan {
             "type": "string",
             "pattern": "^[0-9]+(ms|s|m)$",
             "description": "A span of time: 500ms, 10s, 30m; at most a day."
+        })
+    }
+}
+
+/// A day of the calendar, written `2027-01-31`.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use iaspec_harness::terms::Day;
+/// let day: Day = "2027-01-31".parse().unwrap();
+/// assert!(day < "2027-02-01".parse().unwrap());
+/// assert_eq!(Day::of(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)).to_string(), "1970-01-02");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(NaiveDate);
+
+impl Day {
+    /// The day of a time, by UTC, so that a run gives the same result wherever it is made.
+    pub fn of(time: SystemTime) -> Self {
+        Self(DateTime::<Utc>::from(time).date_naive())
+    }
+}
+
+impl std::str::FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Four digits, two and two: the parser takes more, such as signs and single digits.
+        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| shape == "0000-00-00");
+        day.map(Self).ok_or_else(|| format!("`{text}` is no day: write YYYY-MM-DD, such as 2027-01-31"))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Day {
+    fn schema_name() -> Cow<'static, str> {
+        "Day".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "date",
+            "description": "A day of the calendar: 2027-01-31."
         })
     }
 }

@@ -24,6 +24,7 @@ const GOOD: Tally = Tally {
     errors: 0,
     expected_failures: 0,
     unexpected_passes: 0,
+    other_failures: 0,
 };
 
 #[test]

@@ -74,7 +74,7 @@ fn the_example_of_the_contracts_is_read() {
     let [(pattern, expect)] = manifest.expect.as_slice() else { panic!("one expectation") };
     assert!(pattern.matches("handshake/timeout/silent"));
     assert_eq!(expect.outcome.value, Outcome::Fail);
-    assert_eq!(expect.reason.as_deref(), Some("ACME-12: timer not armed"));
+    assert_eq!(expect.reason.value, "ACME-12: timer not armed");
     let given = values(&[("port", "40001"), ("versions", "1000,2000"), ("encryption", "aes")]);
     let (program, arguments) = manifest.command(&given).expect("a command");
     assert_eq!(program, PathBuf::from("python3"));
@@ -91,6 +91,17 @@ fn a_running_agent_is_named_by_its_address() {
     assert_eq!((address.as_str(), assume["encryption"].as_str()), ("10.0.0.7:46336", Some("aes")));
     let error = manifest.command(&values(&[])).expect_err("no command");
     assert_eq!(error, "acme.yaml: has no command to be started by");
+}
+
+#[test]
+fn an_expectation_may_have_an_owner_a_last_day_and_a_text() {
+    let text = "{name: a, role: codec, command: [a], expect: [{case: a/b/c, outcome: error, reason: r, \
+                owner: Jane, until: 2027-01-31, failure: \"field `x`\"}]}";
+    let manifest = manifest(text);
+    let expect = &manifest.expect[0].1;
+    assert_eq!(expect.owner.as_deref(), Some("Jane"));
+    assert_eq!(expect.until.map(|day| day.to_string()).as_deref(), Some("2027-01-31"));
+    assert_eq!(expect.failure.as_ref().map(|failure| failure.value.as_str()), Some("field `x`"));
 }
 
 #[test]
@@ -215,23 +226,45 @@ fn a_span_of_time_has_a_unit(#[case] text: &str, #[case] millis: u64) {
 #[case("several_knob_values", "name: a\nrole: agent\ncommand: [a]\ndialect: {aes_padding: [pkcs7, zeros]}\n")]
 #[case(
     "expect_pass",
-    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: pass}\n"
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: pass, reason: r}\n"
 )]
 #[case(
     "expect_skip",
-    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: skip}\n"
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: skip, reason: r}\n"
 )]
 #[case(
     "expect_unknown_outcome",
-    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: failure}\n"
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: failure, reason: r}\n"
 )]
-#[case("expect_nothing", "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"\", outcome: fail}\n")]
-#[case("expect_without_outcome", "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\"}\n")]
+#[case(
+    "expect_nothing",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"\", outcome: fail, reason: r}\n"
+)]
+#[case(
+    "expect_without_reason",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: fail}\n"
+)]
+#[case(
+    "expect_with_empty_texts",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", outcome: fail, reason: \" \", failure: \"\"}\n"
+)]
+#[case(
+    "expect_until_no_day",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: a/b/c, outcome: fail, reason: r, until: 2027-02-29}\n"
+)]
+#[case(
+    "expect_until_a_number",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: a/b/c, outcome: fail, reason: r, until: 20270101}\n"
+)]
+#[case(
+    "expect_without_outcome",
+    "name: a\nrole: codec\ncommand: [a]\nexpect:\n  - {case: \"codec/**\", reason: r}\n"
+)]
 #[case("not_yaml", "name: [a\n")]
 #[case("empty", "")]
 #[case(
     "several_mistakes",
-    "name: a\nrole: codec\ncommand: [\"{x}\"]\nenv: {P: \"{y}\"}\ndialect: {aes_padding: z}\nexpect: [{case: \"\", outcome: pass}]\n"
+    "name: a\nrole: codec\ncommand: [\"{x}\"]\nenv: {P: \"{y}\"}\ndialect: {aes_padding: z}\nexpect: [{case: \"\", outcome: pass, reason: \"\"}]\n"
 )]
 fn a_mistake_in_a_manifest_is_shown_at_its_place(#[case] name: &str, #[case] text: &str) {
     let findings =

@@ -383,7 +383,7 @@ fn the_tier_decides_what_a_failure_is(#[case] tier: Tier, #[case] outcome: Outco
 }
 
 fn result(outcome: Outcome, expected: Option<Outcome>) -> CaseResult {
-    let expected = expected.map(|outcome| Expected { outcome, reason: None });
+    let expected = expected.map(|outcome| Expected::new(outcome, "BUG-1"));
     serde_json::from_value(json!({
         "subject": "s", "index": 0, "case": "codec/x/a", "title": "a", "repetition": 1,
         "outcome": outcome, "tier": "D", "clauses": [], "expected": expected, "micros": 1,
@@ -426,6 +426,7 @@ fn every_outcome_counts_once() {
         errors: 1,
         expected_failures: 2,
         unexpected_passes: 1,
+        other_failures: 1,
     };
     assert_eq!(found, expected);
     let mut twice = found;
@@ -445,6 +446,7 @@ fn every_outcome_counts_once() {
 #[case::expected_warning_is_none_under_strict(&[(Warning, Some(Warning))], 0, 0)]
 #[case::stale_expectation(&[(Pass, Some(Fail))], 4, 4)]
 #[case::another_failure_than_expected(&[(Fail, Some(Difference))], 1, 1)]
+#[case::a_failure_that_became_a_warning(&[(Warning, Some(Fail))], 4, 1)]
 #[case::error_before_failure(&[(Fail, None), (Error, None)], 3, 3)]
 #[case::failure_before_stale(&[(Pass, Some(Fail)), (Fail, None)], 1, 1)]
 #[case::error_before_all(&[(Pass, Some(Fail)), (Fail, None), (Error, None)], 3, 3)]

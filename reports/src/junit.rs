@@ -3,7 +3,7 @@
 //! | result | testcase |
 //! |---|---|
 //! | pass | nothing in it |
-//! | failure; difference and warning under `--strict`; unexpected pass | `failure` |
+//! | failure; difference and warning under `--strict`, or other than expected; unexpected pass | `failure` |
 //! | difference, warning | passes, with the text in `system-out`, which begins with the outcome |
 //! | error | `error` |
 //! | skip; expected failure | `skipped` with the reason |
@@ -102,19 +102,17 @@ fn status(result: &CaseResult, standing: Standing, clauses: &Clauses) -> TestCas
         Standing::ExpectedFailure => skipped(&expected_failure(result)),
         Standing::UnexpectedPass => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("unexpected pass").set_message(UNEXPECTED_PASS);
+            let remark = result.remark().unwrap_or_default();
+            status.set_type("unexpected pass").set_message(one_line(&format!("unexpected pass: {remark}")));
             status
         }
     }
 }
 
-/// What to do about a case that passes though the manifest expects it not to.
-const UNEXPECTED_PASS: &str = "unexpected pass: remove it from `expect` of the manifest";
-
 /// That a failure was expected, and why.
 fn expected_failure(result: &CaseResult) -> String {
-    let reason = result.expected.as_ref().and_then(|Expected { reason, .. }| reason.as_deref());
-    format!("expected failure: {}", reason.unwrap_or("no reason given"))
+    let grounds = result.expected.as_ref().map(Expected::grounds).unwrap_or_default();
+    format!("expected failure: {grounds}")
 }
 
 fn non_success(kind: NonSuccessKind, result: &CaseResult, clauses: &Clauses) -> TestCaseStatus {

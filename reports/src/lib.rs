@@ -22,6 +22,7 @@ mod progress;
 mod record;
 mod recording;
 mod text;
+mod waivers;
 
 pub use json::results_schema;
 pub use ndjson::Ndjson;

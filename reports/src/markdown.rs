@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use iaspec_harness::event::{CaseResult, Tally};
+use iaspec_harness::event::{CaseResult, Expected, Tally};
 
 use crate::characters::visible;
 use crate::failure::{self, Clauses};
@@ -74,6 +74,7 @@ fn headline(tally: &Tally, strict: bool) -> String {
         ("warnings", tally.warnings),
         ("expected failures", tally.expected_failures),
         ("unexpected passes", tally.unexpected_passes),
+        ("failures other than expected", tally.other_failures),
     ];
     words.extend(
         others.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}: {count}")),
@@ -102,8 +103,8 @@ impl<'a> Shown<'a> {
 
     fn row(&self) -> String {
         let what = match self.word {
-            "expected failure" => self.result.expected.as_ref().and_then(|expected| expected.reason.clone()),
-            "unexpected pass" => Some("remove it from `expect` of the manifest".to_owned()),
+            "expected failure" => self.result.expected.as_ref().map(Expected::grounds),
+            "unexpected pass" => self.result.remark(),
             _ => Some(failure::summary(self.result)),
         };
         format!(

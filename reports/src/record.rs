@@ -12,9 +12,10 @@ use iaspec_harness::event::{
 };
 use iaspec_harness::timing::Timing;
 use iaspec_harness::verdict::Outcome;
+use iaspec_harness::waiver::Waiver;
 
 use crate::failure::Clauses;
-use crate::{Reporter, json, junit, markdown};
+use crate::{Reporter, json, junit, markdown, waivers};
 
 /// What happened to one subject.
 #[derive(Debug)]
@@ -54,11 +55,12 @@ pub(crate) enum Standing {
 
 impl Standing {
     pub(crate) fn of(result: &CaseResult, strict: bool) -> Self {
-        if result.expected.as_ref().is_some_and(|expected| expected.outcome == result.outcome) {
-            return Standing::ExpectedFailure;
-        }
+        let waiver = result.waiver();
         match result.outcome {
-            Outcome::Pass if result.expected.is_some() => Standing::UnexpectedPass,
+            _ if waiver == Waiver::Holds => Standing::ExpectedFailure,
+            _ if waiver == Waiver::Passed => Standing::UnexpectedPass,
+            // The run ends with another code than 0 by it, whatever it weighs.
+            Outcome::Difference | Outcome::Warning if waiver == Waiver::Differs => Standing::Failed,
             Outcome::Pass => Standing::Passed,
             Outcome::Difference | Outcome::Warning if !strict => Standing::Remarked,
             Outcome::Fail | Outcome::Difference | Outcome::Warning => Standing::Failed,
@@ -163,6 +165,12 @@ impl<W: Write> Document<W> {
     /// A summary in GitHub's Markdown, for a CI job.
     pub fn markdown(out: W) -> Self {
         Self::new(out, markdown::render)
+    }
+
+    /// Entries for `expect` of the manifest, for the failures that it does not expect; nothing is written where there
+    /// is none.
+    pub fn waivers(out: W) -> Self {
+        Self::new(out, waivers::render)
     }
 
     fn new(out: W, render: Render) -> Self {

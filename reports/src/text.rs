@@ -9,6 +9,7 @@ use iaspec_harness::event::{
     CaseResult, DialectFound, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally,
 };
 use iaspec_harness::verdict::Outcome;
+use iaspec_harness::waiver::Waiver;
 
 use crate::failure::{self, Clauses, Layout, outcome_style as style};
 use crate::{Reporter, record};
@@ -92,32 +93,11 @@ impl<W: Write> Text<W> {
         // A subject that cannot be run says so once, not once for each case.
         let (errors, others): (Vec<_>, Vec<_>) = pending
             .into_iter()
-            .partition(|result| result.outcome == Outcome::Error && result.expected.is_none());
+            .partition(|result| result.outcome == Outcome::Error && result.waiver() == Waiver::None);
         self.errors(&errors)?;
         let in_full = most_telling(&others, SHOWN_IN_FULL.saturating_sub(self.shown));
         for (place, result) in others.iter().enumerate() {
-            let expected = result.expected.as_ref();
-            if expected.is_some_and(|expected| expected.outcome == result.outcome) {
-                let reason =
-                    expected.and_then(|expected| expected.reason.as_deref()).unwrap_or("no reason given");
-                writeln!(self.out, "expected {}: {} ({reason})", result.outcome.name(), result.case)?;
-            } else if result.outcome == Outcome::Pass && expected.is_some() {
-                let style = style(Outcome::Fail);
-                writeln!(
-                    self.out,
-                    "{style}unexpected pass{style:#}: {}; remove it from `expect` of the manifest",
-                    result.case
-                )?;
-            } else if result.outcome == Outcome::Pass || in_full.contains(&place) {
-                let layout = self.layout();
-                // That a pass has a conversation somebody asked for; only failures come uncalled in hundreds.
-                self.shown += usize::from(result.outcome != Outcome::Pass);
-                failure::write(&mut self.out, result, &self.clauses, layout)?;
-                self.gap = true;
-            } else {
-                self.close_gap()?;
-                writeln!(self.out, "{}", failure::line(result))?;
-            }
+            self.told(result, in_full.contains(&place))?;
         }
         self.close_gap()?;
         for notice in std::mem::take(&mut self.notices) {
@@ -132,6 +112,33 @@ impl<W: Write> Text<W> {
             writeln!(self.out, "skipped {count}: {reason}")?;
         }
         Ok(())
+    }
+
+    /// A result that is told by itself, in full or by a line.
+    fn told(&mut self, result: &CaseResult, in_full: bool) -> io::Result<()> {
+        let case = &result.case;
+        match (result.waiver(), &result.expected) {
+            (Waiver::Holds, Some(expected)) => {
+                self.close_gap()?;
+                writeln!(self.out, "expected {}: {case} ({})", result.outcome.name(), expected.grounds())
+            }
+            (Waiver::Passed, _) => {
+                self.close_gap()?;
+                let (style, remark) = (style(Outcome::Fail), result.remark().unwrap_or_default());
+                writeln!(self.out, "{style}unexpected pass{style:#}: {case}; {remark}")
+            }
+            _ if in_full || result.outcome == Outcome::Pass => {
+                // That a pass has a conversation somebody asked for; only failures come uncalled in hundreds.
+                self.shown += usize::from(result.outcome != Outcome::Pass);
+                self.gap = true;
+                let layout = self.layout();
+                failure::write(&mut self.out, result, &self.clauses, layout)
+            }
+            _ => {
+                self.close_gap()?;
+                writeln!(self.out, "{}", failure::line(result))
+            }
+        }
     }
 
     fn layout(&self) -> Layout {
@@ -180,6 +187,7 @@ impl<W: Write> Text<W> {
             ("warnings", tally.warnings),
             ("expected failures", tally.expected_failures),
             ("unexpected passes", tally.unexpected_passes),
+            ("failures other than expected", tally.other_failures),
         ];
         for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             writeln!(self.out, "{name}: {count}")?;
@@ -225,9 +233,7 @@ impl<W: Write> Reporter for Text<W> {
 
 /// The places of those that are shown in full: failures before differences before warnings.
 fn most_telling(results: &[CaseResult], most: usize) -> BTreeSet<usize> {
-    let as_expected = |result: &CaseResult| result.expected.as_ref().map(|expected| expected.outcome);
-    let told =
-        |result: &CaseResult| ![Some(Outcome::Pass), as_expected(result)].contains(&Some(result.outcome));
+    let told = |result: &CaseResult| result.outcome != Outcome::Pass && result.waiver() != Waiver::Holds;
     let mut places: Vec<usize> = (0..results.len()).filter(|place| told(&results[*place])).collect();
     let weight = |outcome| match outcome {
         Outcome::Difference => 1,

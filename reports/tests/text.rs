@@ -152,7 +152,7 @@ fn failures_come_in_the_order_of_the_corpus_and_after_twenty_by_a_line_each() {
 
 #[test]
 fn expected_outcomes_are_told_with_their_reasons() {
-    let expected = Some(Expected { outcome: Outcome::Fail, reason: Some("ACME-12".to_owned()) });
+    let expected = Some(Expected::new(Outcome::Fail, "ACME-12"));
     let results = vec![
         CaseResult { expected: expected.clone(), ..result(0, "codec/x/0", Outcome::Fail) },
         CaseResult { expected, ..result(1, "codec/x/1", Outcome::Pass) },

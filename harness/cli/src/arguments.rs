@@ -74,6 +74,7 @@ Examples:
   iaspec run subject.yaml --report ndjson=run.ndjson --report junit=run.xml --strict
   IASPEC_REPORT=junit=run.xml iaspec run subject.yaml --slow --seed 7
   iaspec run subject.yaml --filter 'handshake/**' --conversations all
+  iaspec run subject.yaml --write-expect expect.yaml
 
 Formats of reports:
   text      what is printed
@@ -87,7 +88,7 @@ Exit codes:
   1    a case failed (with --strict: or differs, or warns)
   2    the command line, the manifest or a vector is wrong, or a pattern matches no case
   3    the harness or the subject could not be run
-  4    a failure that the manifest expects did not happen
+  4    a case that the manifest expects to fail passed, or did otherwise go wrong than expected
   130  interrupted by SIGINT (143: by SIGTERM)";
 
 const REPORT_HELP: &str = "\
@@ -272,6 +273,10 @@ pub(crate) struct Run {
     /// Write a report beside the text: text, ndjson, json, junit or markdown; may be given several times
     #[arg(long, value_name = "FORMAT=PATH", env = "IASPEC_REPORT", value_delimiter = ',', value_parser = report_file)]
     pub(crate) report: Vec<ReportTo>,
+    /// Write entries for `expect` of the manifest, to be completed by hand, for the failures that it does not expect; to
+    /// a file that is not there yet
+    #[arg(long, value_name = "PATH", env = "IASPEC_WRITE_EXPECT", value_parser = file)]
+    pub(crate) write_expect: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) width: Width,
 }
@@ -330,6 +335,14 @@ fn report(text: &str) -> Result<ReportTo, String> {
     })?;
     let place = if path == "-" { Place::StandardOutput } else { Place::File(path.into()) };
     Ok(ReportTo { format, place })
+}
+
+/// A file for something that standard output has no place for.
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text == "-" {
+        return Err("standard output has the text report; name a file".to_owned());
+    }
+    Ok(text.into())
 }
 
 /// A report of a run, which prints the text report itself.

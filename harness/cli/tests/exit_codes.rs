@@ -119,7 +119,8 @@ fn a_wrong_vector_ends_with_2_before_any_subject_starts() {
 
 #[test]
 fn an_expectation_that_matches_no_case_ends_with_2() {
-    let written = manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/no/*\", outcome: fail}}"));
+    let written =
+        manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/no/*\", outcome: fail, reason: r}}"));
     let ran = run(&["run", &written.path]);
     assert_eq!(ran.code, Some(2));
     assert!(
@@ -173,7 +174,8 @@ fn failing(stdout: &str) -> Vec<String> {
 
 #[test]
 fn an_expected_failure_that_passes_ends_with_4() {
-    let written = manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/guid/**\", outcome: fail}}"));
+    let written =
+        manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/guid/**\", outcome: fail, reason: r}}"));
     let ran = run(&["run", &written.path]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stdout.contains("unexpected pass: codec/guid/"), "{}", ran.stdout);
@@ -186,6 +188,7 @@ fn a_failure_outweighs_an_unexpected_pass() {
         "codec/new.yaml",
         "format: 1\ncodec:\n  - {id: x, clauses: [DAT-1], type: byte, value: 1, bytes: \"02\"}\n",
     );
-    let written = manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/guid/**\", outcome: fail}}"));
+    let written =
+        manifest(&format!("{REFERENCE}\nexpect:\n  - {{case: \"codec/guid/**\", outcome: fail, reason: r}}"));
     assert_eq!(run(&["run", &written.path, "--vectors", vectors.path()]).code, Some(1));
 }

@@ -6,6 +6,7 @@
 pub(crate) mod agent;
 mod breakdown;
 mod codec;
+mod expect;
 mod lines;
 mod plan;
 mod reply;
@@ -13,6 +14,7 @@ mod reply;
 pub use breakdown::Breakdown;
 pub use plan::{Case, Plan, PlannedCase, Selection, SelectionError};
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -117,12 +119,16 @@ pub async fn run_subject(
     interrupt: &mut Interrupt,
     emit: &mut dyn FnMut(Event),
 ) -> SubjectRun {
-    let mut results = Results { options, emit, tally: Tally::default(), came: 0, stop: false };
+    let mut results =
+        Results { options, emit, tally: Tally::default(), came: 0, stop: false, tested: BTreeSet::new() };
     match manifest.role {
         Role::Codec => codec::run(corpus, manifest, plan, interrupt, &mut results).await,
         Role::Agent | Role::Client | Role::Host => {
             agent::run(corpus, manifest, plan, interrupt, &mut results).await;
         }
+    }
+    for message in expect::untested(manifest, plan, &results.tested) {
+        results.notice(manifest, false, message);
     }
     let expected = plan.cases.len() * options.repeat as usize;
     SubjectRun { tally: results.tally, not_run: expected.saturating_sub(results.came) }
@@ -136,12 +142,17 @@ struct Results<'a> {
     came: usize,
     /// Set by the first failure when the run shall end with it.
     stop: bool,
+    /// The places of the entries under `expect` of which a case ran.
+    tested: BTreeSet<String>,
 }
 
 impl Results<'_> {
     fn add(&mut self, mut result: CaseResult) {
         if !matches!(result.outcome, Outcome::Pass | Outcome::Skip) {
             result.rerun = Some(format!("{} --filter '{}'", self.options.rerun, result.case));
+        }
+        if result.outcome != Outcome::Skip {
+            self.tested.extend(result.expected.as_ref().and_then(|expected| expected.entry.clone()));
         }
         self.tally.count(&result);
         self.came += 1;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::expect;
 use crate::clauses::Tier;
 use crate::event::{CaseResult, ClauseText, Expected};
 use crate::format::{Shape, TypeRef};
 use crate::select::{Pattern, hint};
 use crate::subject::{Manifest, Role};
-use crate::terms::{Encryption, word};
+use crate::terms::{Day, Encryption, word};
 use crate::vectors::transcript::{Party, TranscriptCase};
 use crate::vectors::{CodecCase, Corpus};
 use crate::verdict::Outcome;
@@ -25,6 +26,8 @@ pub struct Selection {
     pub modes: Vec<Encryption>,
     /// Whether slow cases run; otherwise they are skipped.
     pub slow: bool,
+    /// The day of the run, by which entries under `expect` end; without one, none does.
+    pub today: Option<Day>,
 }
 
 /// Why a selection cannot be run.
@@ -171,9 +174,11 @@ pub struct PlannedCase<'a> {
     pub mode: Encryption,
     /// Its name, with the mode where that is not none: `framing/segments/one@aes`.
     pub name: String,
+    /// The name it had before, with the mode, too.
+    pub was: Option<String>,
     /// Why it is skipped, if it is.
     pub skip: Option<String>,
-    /// The outcome that the manifest expects.
+    /// What the manifest expects of it.
     pub expected: Option<Expected>,
 }
 
@@ -189,8 +194,8 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     ///
-    /// A filter, a clause or a pattern under `expect` that means no case of the subject's role, or a
-    /// selection that leaves none.
+    /// A filter, a clause or a pattern under `expect` that means no case of the subject's role, an entry there whose
+    /// cases all belong to earlier ones, or a selection that leaves none.
     pub fn new(
         corpus: &'a Corpus,
         manifest: &Manifest,
@@ -235,12 +240,7 @@ impl<'a> Plan<'a> {
     fn of(corpus: &'a Corpus, manifest: &Manifest, selection: &Selection) -> Result<Self, SelectionError> {
         let of_role = Case::of_role(corpus, manifest.role);
         let names = names(&of_role);
-        for (pattern, expect) in &manifest.expect {
-            means_a_case(pattern, &names, &[manifest.role]).map_err(|message| {
-                let (line, column) = manifest.source.line_column(expect.case.span.start);
-                SelectionError(format!("{}:{line}:{column}: under `expect`: {message}", manifest.source.name))
-            })?;
-        }
+        expect::check(manifest, &names)?;
         let runnable = of_role.iter().filter(|variant| runs_in(variant, &of_role, manifest));
         let taken = runnable.filter(|variant| {
             let (name, was) = (&variant.name, variant.was.as_deref());
@@ -252,8 +252,9 @@ impl<'a> Plan<'a> {
             case: variant.case,
             mode: variant.mode,
             name: variant.name.clone(),
+            was: variant.was.clone(),
             skip: unsupported(variant, corpus, manifest).or_else(|| selection.too_slow(variant.case)),
-            expected: expected(variant, manifest),
+            expected: expect::expected(manifest, &variant.name, variant.was.as_deref(), selection.today),
         };
         let cases: Vec<_> = taken.map(planned).collect();
         Ok(Self { cases })
@@ -307,7 +308,12 @@ fn list(roles: &[Role]) -> String {
     }
 }
 
-fn means_a_case(pattern: &Pattern, names: &[(&str, Option<&str>)], roles: &[Role]) -> Result<(), String> {
+/// Whether a pattern means one of some cases; if not, why, with what may have been meant.
+pub(super) fn means_a_case(
+    pattern: &Pattern,
+    names: &[(&str, Option<&str>)],
+    roles: &[Role],
+) -> Result<(), String> {
     if names.iter().any(|(name, was)| pattern.matches_either(name, *was)) {
         return Ok(());
     }
@@ -329,12 +335,6 @@ fn unsupported_by_codec(case: &CodecCase, corpus: &Corpus, manifest: &Manifest) 
     let sealed = fields.iter().any(|field| matches!(field.kind.value, TypeRef::Sealed(_)));
     let lacking = sealed && !manifest.supports.encryption.contains(&Encryption::Aes);
     lacking.then(|| "needs AES; the manifest does not list it under supports.encryption".to_owned())
-}
-
-fn expected(variant: &Variant<'_>, manifest: &Manifest) -> Option<Expected> {
-    let fits = |pattern: &Pattern| pattern.matches_either(&variant.name, variant.was.as_deref());
-    let (_, expect) = manifest.expect.iter().find(|(pattern, _)| fits(pattern))?;
-    Some(Expected { outcome: expect.outcome.value, reason: expect.reason.clone() })
 }
 
 impl PlannedCase<'_> {

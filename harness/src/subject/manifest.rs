@@ -13,7 +13,7 @@ use super::placeholders::{self, Template, Values};
 use crate::finding::Finding;
 use crate::select::Pattern;
 use crate::terms::word;
-pub use crate::terms::{Encryption, Feature, Target, TimeSpan};
+pub use crate::terms::{Day, Encryption, Feature, Target, TimeSpan};
 use crate::verdict::Outcome;
 use crate::yaml::{Source, Spot, from_node, parse};
 
@@ -145,7 +145,7 @@ pub enum StopSignal {
     Kill,
 }
 
-/// A known deviation: the cases, how they end, and why.
+/// A known deviation, which is waived: the cases, how they end, and why.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
@@ -153,8 +153,14 @@ pub struct Expect {
     pub case: Spot<String>,
     /// The outcome that is expected.
     pub outcome: Spot<Outcome>,
-    /// Why.
-    pub reason: Option<String>,
+    /// A text that must occur in what goes wrong: see [`crate::waiver`].
+    pub failure: Option<Spot<String>>,
+    /// Why; never empty.
+    pub reason: Spot<String>,
+    /// Whom to ask; an empty text names nobody.
+    pub owner: Option<String>,
+    /// The last day on which the entry counts, by UTC; without one, it counts for ever.
+    pub until: Option<Day>,
 }
 
 /// The knobs of the protocol as the subject reads them; a client may list several values.
@@ -505,6 +511,15 @@ impl Reader<'_> {
     fn expect(&mut self, expect: &Expect) -> Option<(Pattern, Expect)> {
         if matches!(expect.outcome.value, Outcome::Pass | Outcome::Skip) {
             self.report(&expect.outcome, "only fail, difference, warning and error can be expected");
+        }
+        if expect.reason.trim().is_empty() {
+            self.report(&expect.reason, "the reason is empty: say why this is expected, such as a ticket");
+        }
+        if let Some(failure) = expect.failure.as_ref().filter(|failure| failure.trim().is_empty()) {
+            self.report(
+                failure,
+                "an empty text occurs in every failure: write a part of this one, or leave `failure` out",
+            );
         }
         match Pattern::new(&expect.case) {
             Ok(pattern) => Some((pattern, expect.clone())),

@@ -49,10 +49,12 @@ impl Layout {
     }
 }
 
-/// What went wrong, in one line: the reason, or the step and summary of the first problem.
+/// What went wrong, in one line: the reason, or the step and summary of the first problem; and what an entry under
+/// `expect` has to do with it.
 pub(crate) fn summary(result: &CaseResult) -> String {
     let problem = || result.problems.first().map(|problem| format!("{}: {}", problem.step, problem.summary));
-    result.reason.clone().or_else(problem).unwrap_or_default()
+    let what = result.reason.clone().or_else(problem);
+    what.into_iter().chain(result.remark()).collect::<Vec<_>>().join("; ")
 }
 
 /// What tells a repetition from the first, behind the name of its case.
@@ -96,6 +98,9 @@ pub(crate) fn write(
     }
     if let Some(reason) = &result.reason {
         writeln!(out, "{}", layout.fill(reason, "  ", "  "))?;
+    }
+    if let Some(remark) = result.remark() {
+        writeln!(out, "{}", layout.fill(&remark, "  ", "  "))?;
     }
     for problem in &result.problems {
         write_problem(out, problem, layout)?;

@@ -136,7 +136,14 @@ pub(crate) fn play(report: &mut dyn Reporter, events: &[Event]) {
 
 /// One result of every kind, out of order, with everything that a format could trip over.
 pub(crate) fn every_kind() -> Vec<CaseResult> {
-    let expected = Some(Expected { outcome: Outcome::Fail, reason: Some("ACME-12 <soon>".to_owned()) });
+    let expected = Some(Expected {
+        owner: Some("Jane".to_owned()),
+        until: "2027-01-31".parse().ok(),
+        entry: Some("acme.yaml:12:12".to_owned()),
+        ..Expected::new(Outcome::Fail, "ACME-12 <soon>")
+    });
+    let over = expected.clone().map(|expected| Expected { expired: true, ..expected });
+    let pinned = expected.clone().map(|expected| Expected { failure: Some("a | b".to_owned()), ..expected });
     let because = |index, name: &str, outcome, reason: &str| CaseResult {
         reason: Some(reason.to_owned()),
         micros: 2500,
@@ -158,6 +165,9 @@ pub(crate) fn every_kind() -> Vec<CaseResult> {
         },
         CaseResult { expected: expected.clone(), ..with_problem(6, "codec/guid/known", Outcome::Fail) },
         CaseResult { expected, ..result(8, "codec/guid/mended", Outcome::Pass) },
+        CaseResult { expected: over, ..with_problem(9, "codec/guid/over", Outcome::Fail) },
+        CaseResult { expected: pinned.clone(), ..with_problem(10, "codec/guid/unlike", Outcome::Fail) },
+        CaseResult { expected: pinned, ..with_problem(11, "codec/guid/milder", Outcome::Warning) },
     ]
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod host;
 mod in_turn;
 pub(crate) mod list;
+mod new_file;
 pub(crate) mod probe;
 pub(crate) mod report;
 mod reporters;

@@ -17,11 +17,12 @@ pub(crate) fn report(arguments: &Report) -> Result<ExitCode, Failure> {
     let fail = |error: io::Error| Failure::usage(format!("the recording {name} cannot be read: {error}"));
     let mut reporters = Reporters::new(arguments.width);
     let input: Box<dyn BufRead> = if from_input {
-        reporters.add(&arguments.to, None)?;
+        reporters.add(&arguments.to)?;
         Box::new(io::stdin().lock())
     } else {
         let file = File::open(&arguments.recording).map_err(fail)?;
-        reporters.add(&arguments.to, Some(&file.metadata().map_err(fail)?))?;
+        reporters.protect(&file.metadata().map_err(fail)?, "the recording");
+        reporters.add(&arguments.to)?;
         Box::new(BufReader::new(file))
     };
     let told = Recording::new(input)

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use iaspec_harness::event::Event;
 use iaspec_reports::{Document, Ndjson, Progress, Reporter, Text};
 
+use super::new_file::NewFile;
 use crate::arguments::{Format, Place, ReportTo, Width};
 use crate::exit::Failure;
 
@@ -15,6 +16,8 @@ use crate::exit::Failure;
 pub(crate) struct Reporters {
     /// The columns of text.
     width: usize,
+    /// Files that no report may overwrite, and what they are.
+    taken: HashMap<FileIdentity, String>,
     open: Vec<(String, Box<dyn Reporter>)>,
     failed: Vec<String>,
 }
@@ -29,7 +32,7 @@ fn identity(metadata: &Metadata) -> FileIdentity {
 impl Reporters {
     /// No reports yet; those in text will have lines of some width.
     pub(crate) fn new(width: Width) -> Self {
-        Self { width: width.columns(), open: Vec::new(), failed: Vec::new() }
+        Self { width: width.columns(), taken: HashMap::new(), open: Vec::new(), failed: Vec::new() }
     }
 
     /// What a person sees of a run: its progress, and the text report.
@@ -38,12 +41,18 @@ impl Reporters {
         self.open.push((OUTPUT.to_owned(), text(self.width)));
     }
 
-    /// Opens the reports that the command line names. `input` is a file that none of them may overwrite.
-    pub(crate) fn add(&mut self, reports: &[ReportTo], input: Option<&Metadata>) -> Result<(), Failure> {
-        let mut taken: HashMap<FileIdentity, String> = HashMap::new();
-        if let Some(input) = input {
-            taken.insert(identity(input), "the recording".to_owned());
-        }
+    /// Keeps reports that are added later from overwriting a file.
+    pub(crate) fn protect(&mut self, file: &Metadata, name: &str) {
+        self.taken.insert(identity(file), name.to_owned());
+    }
+
+    /// Adds entries for `expect`, for the failures that the run does not expect.
+    pub(crate) fn add_waivers(&mut self, file: NewFile) {
+        self.open.push(("the entries for `expect`".to_owned(), Box::new(Document::waivers(file))));
+    }
+
+    /// Opens the reports that the command line names.
+    pub(crate) fn add(&mut self, reports: &[ReportTo]) -> Result<(), Failure> {
         for report in reports {
             let (name, reporter) = match &report.place {
                 Place::StandardOutput if self.open.iter().any(|(name, _)| name == OUTPUT) => {
@@ -63,7 +72,7 @@ impl Reporters {
                         File::options().write(true).create(true).truncate(false).open(path).map_err(fail)?;
                     let metadata = file.metadata().map_err(fail)?;
                     if metadata.is_file() {
-                        if let Some(other) = taken.insert(identity(&metadata), name.clone()) {
+                        if let Some(other) = self.taken.insert(identity(&metadata), name.clone()) {
                             return Err(Failure::usage(format!("{name} would overwrite {other}")));
                         }
                         file.set_len(0).map_err(fail)?;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, Selection, SubjectRun};
@@ -12,10 +12,12 @@ use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
 use iaspec_harness::subject::{Manifest, become_subreaper};
+use iaspec_harness::terms::Day;
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
 
 use super::in_turn::InTurn;
+use super::new_file::NewFile;
 use super::reporters::Reporters;
 use super::{corpus, selection};
 use crate::arguments::{ConversationsOf, Run};
@@ -43,7 +45,8 @@ const REFERENCE_FILES: [Embedded; 1] =
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
     let modes = arguments.encryption.clone();
-    let selection = Selection { slow: arguments.slow, modes, ..selection(&arguments.which)? };
+    let today = Some(Day::of(SystemTime::now()));
+    let selection = Selection { slow: arguments.slow, modes, today, ..selection(&arguments.which)? };
     let mut manifests = manifests(arguments.subject.as_deref())?;
     let known: Vec<String> = manifests.iter().map(|manifest| manifest.role.to_string()).collect();
     manifests.retain(|manifest| arguments.role.is_empty() || arguments.role.contains(&manifest.role));
@@ -56,9 +59,7 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
         list(&plans)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut reporters = Reporters::new(arguments.width);
-    reporters.show_run();
-    reporters.add(&arguments.report, None)?;
+    let mut reporters = reporters(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::environment(format!("the asynchronous runtime cannot be started: {error}"))
     })?;
@@ -67,7 +68,30 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let closed = reporters.close();
     let code = code?;
     closed?;
+    if let Some(path) = arguments.write_expect.as_deref().filter(|path| !path.exists()) {
+        anstream::eprintln!("iaspec: no failure needs an entry, so there is no {}", path.display());
+    }
     Ok(ExitCode::from(code))
+}
+
+/// All reports of the run, opened.
+fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
+    let mut reporters = Reporters::new(arguments.width);
+    reporters.show_run();
+    if let Some(path) = &arguments.write_expect {
+        let shown = path.display();
+        let fail = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::usage(format!(
+                "{shown} is there already; --write-expect overwrites nothing: move it away, or name another file"
+            )),
+            _ => Failure::usage(format!("--write-expect {shown} cannot be written: {error}")),
+        };
+        let file = NewFile::create(path).map_err(fail)?;
+        reporters.protect(&file.metadata().map_err(fail)?, "the entries for `expect`");
+        reporters.add_waivers(file);
+    }
+    reporters.add(&arguments.report)?;
+    Ok(reporters)
 }
 
 fn manifests(subject: Option<&Path>) -> Result<Vec<Manifest>, Failure> {

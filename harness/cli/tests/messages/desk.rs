@@ -80,7 +80,33 @@ impl Desk {
         self.types_with(line, &[], input)
     }
 
+    /// Shows what a file holds that a command line may have written.
+    pub(crate) fn tells(&mut self, name: &str) -> &mut Self {
+        match self.reads(name) {
+            Some(text) => self.shows(&text),
+            None => self.shows(&format!("(there is no {name})")),
+        };
+        self.told.push('\n');
+        self
+    }
+
+    /// What a file holds, if it is there.
+    pub(crate) fn reads(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join(name)).ok()
+    }
+
+    /// Runs a command line that the snapshot does not show.
+    pub(crate) fn runs(&self, line: &str) -> Ran {
+        self.run(line, &[], "")
+    }
+
     fn types_with(&mut self, line: &str, environment: &[(&str, &str)], input: &str) -> &mut Self {
+        let ran = self.run(line, environment, input);
+        self.note(line, environment, input, &ran);
+        self
+    }
+
+    fn run(&self, line: &str, environment: &[(&str, &str)], input: &str) -> Ran {
         let mut child = iaspec()
             .args(words(line))
             .current_dir(self.folder.path())
@@ -97,8 +123,7 @@ impl Desk {
         drop(stdin);
         let ran = Ran::from(child.wait_with_output().expect("an end"));
         assert_ne!(ran.code, Some(101), "iaspec {line} panicked: {}", ran.stderr);
-        self.note(line, environment, input, &ran);
-        self
+        ran
     }
 
     fn note(&mut self, line: &str, environment: &[(&str, &str)], input: &str, ran: &Ran) {

@@ -22,3 +22,4 @@ mod reference;
 mod reports;
 mod subjects;
 mod vectors;
+mod waivers;

@@ -19,11 +19,11 @@ fn manifests_with_mistakes() {
         .file("two.yaml", "name: a\nrole: codec\ncommand: [a]\n---\nname: b\n")
         .file("misspelt.yaml", "name: a\nrole: codec\ncomand: [./codec]\n")
         .file("twice.yaml", "name: a\nrole: codec\nname: b\n")
-        .file("several.yaml", "name: a\nrole: codec\ncommand: [\"{x}\"]\nenv: {P: \"{y}\"}\nexpect: [{case: \"\", outcome: pass}]\n")
+        .file("several.yaml", "name: a\nrole: codec\ncommand: [\"{x}\"]\nenv: {P: \"{y}\"}\nexpect: [{case: \"\", outcome: pass, reason: r}]\n")
         .file("no-template.yaml", "name: a\nrole: agent\ncommand: [./agent]\nconfig_template: agent.config\n")
         .file("bad-template.yaml", "name: a\nrole: agent\ncommand: [./agent]\nconfig_template: bad.config\n")
         .file("bad.config", "<Port>{port}</Port>\n<Root>{otter_rot}</Root>\n")
-        .file("stale.yaml", "name: a\nrole: codec\ncommand: [./codec]\nexpect:\n  - {case: codec/strings/emtpy, outcome: fail}\n");
+        .file("stale.yaml", "name: a\nrole: codec\ncommand: [./codec]\nexpect:\n  - {case: codec/strings/emtpy, outcome: fail, reason: r}\n");
     desk.types("run empty.yaml")
         .types("run not.yaml")
         .types("run two.yaml")
