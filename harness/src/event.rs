@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clauses::Tier;
+use crate::floor::FloorReport;
 use crate::subject::Role;
 use crate::subject::manifest::{Claims, Readings};
 use crate::terms::Day;
@@ -321,6 +322,9 @@ pub struct RunFinished {
     pub interrupted: Option<String>,
     /// Cases that were not run because of `--fail-fast` or a signal.
     pub not_run: usize,
+    /// What became of the recorded floor, where the run has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<FloorReport>,
     /// The exit code.
     pub exit_code: u8,
     /// How long the run took, in milliseconds.

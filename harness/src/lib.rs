@@ -11,6 +11,7 @@
 //! - [`engine`]: runs cases against subjects.
 //! - [`probe`]: what a live agent speaks, for the engine and for operators.
 //! - [`matching`], [`verdict`]: what an observation means; [`waiver`]: whether a failure is an expected one.
+//! - [`floor`]: which cases must run, because they did before.
 //! - [`event`]: what happened, for reports.
 //! - [`annotate`]: a case laid out for a reader, byte by byte.
 
@@ -19,6 +20,7 @@ pub mod clauses;
 pub mod engine;
 pub mod event;
 pub mod finding;
+pub mod floor;
 pub mod format;
 pub mod hex_text;
 pub mod matching;

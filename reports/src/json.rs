@@ -6,6 +6,7 @@
 //!  "vectors": {"origin": "built in", "digest": "0123456789abcdef"},
 //!  "options": {"strict": false, "repeat": 1, "slow": false, "seed": null},
 //!  "exit_code": 0, "interrupted": null, "not_run": 0, "millis": 1234,
+//!  "floor": {"path": "floor.yaml", "action": "compared", "cases": 312, "more": 0},
 //!  "tally": {"passed": 312, "failed": 0, …},
 //!  "clauses": [{"id": "DAT-2", "tier": "D", "title": "…", "text": "…", "tally": {…}}],
 //!  "subjects": [{"subject": "…", "role": "codec", "manifest": "…", "launch": "codec.py", "supports": {…},
@@ -17,7 +18,7 @@
 //!
 //! `found` has the readings that hold where `dialect` says `auto`, in the form of the event `dialect_found`. Results,
 //! notices and timing have the form of the events `case_finished`, `notice` and `timing`; `timing` is `null` where
-//! nothing was measured. `complete` is `false` when
+//! nothing was measured, `floor` where the run had none. `complete` is `false` when
 //! results are missing: the run was killed, interrupted, or ended by `--fail-fast`. Of a run that was killed,
 //! `exit_code`, `not_run` and `millis` are `null`. `format` grows when a member changes its meaning or goes;
 //! members may be added within a format.
@@ -26,6 +27,7 @@ use std::io::{self, Write};
 
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::event::{CaseResult, KnobReading, Notice, Tally};
+use iaspec_harness::floor::FloorReport;
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
 use iaspec_harness::timing::Timing;
@@ -56,6 +58,7 @@ struct Document<'a> {
     interrupted: Option<&'a str>,
     not_run: Option<usize>,
     millis: Option<u64>,
+    floor: Option<&'a FloorReport>,
     tally: Tally,
     clauses: Vec<Clause<'a>>,
     subjects: Vec<Subject<'a>>,
@@ -113,6 +116,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         interrupted: finished.and_then(|run| run.interrupted.as_deref()),
         not_run: finished.map(|run| run.not_run),
         millis: finished.map(|run| run.millis),
+        floor: finished.and_then(|run| run.floor.as_ref()),
         tally: record.tally(),
         clauses: clauses(record),
         subjects: record.subjects.iter().map(subject).collect(),

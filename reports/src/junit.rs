@@ -9,12 +9,14 @@
 //! | skip; expected failure | `skipped` with the reason |
 //!
 //! A run that was cut off or interrupted has a `testsuite` named `iaspec` besides, with an `error`: a gate
-//! that reads nothing else does not take part of a run for the whole.
+//! that reads nothing else does not take part of a run for the whole. So has one that fell below its floor a
+//! `testsuite` named `iaspec floor`, with a `failure` for each case that is missing.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use iaspec_harness::event::{CaseResult, Expected};
+use iaspec_harness::floor::FloorReport;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::characters::visible;
@@ -34,6 +36,11 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     let cut_short = record.finished.as_ref().is_none_or(|finished| finished.interrupted.is_some());
     if let Some(gap) = record.gap().filter(|_| cut_short) {
         report.add_test_suite(incomplete(&gap));
+    }
+    if let Some(floor) =
+        record.finished.as_ref().and_then(|run| run.floor.as_ref()).filter(|floor| floor.is_broken())
+    {
+        report.add_test_suite(below_the_floor(floor));
     }
     // By way of memory: the error of a writer has to keep its kind, so that a reader that went away is known.
     let document = report.to_string().map_err(io::Error::other)?;
@@ -128,6 +135,21 @@ fn skipped(reason: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     status.set_message(one_line(reason));
     status
+}
+
+/// A failure for each case of the floor that did not run: it has no result of its own, or one that says skipped.
+fn below_the_floor(floor: &FloorReport) -> TestSuite {
+    let mut suite = TestSuite::new("iaspec floor");
+    suite.set_time(Duration::ZERO);
+    for missing in &floor.missing {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_type("below the floor").set_message(one_line(&missing.line()));
+        let name = format!("{} of {} (role {}) runs", missing.case, missing.subject, missing.role);
+        let mut case = TestCase::new(text(&name), status);
+        case.set_classname("iaspec floor").set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    }
+    suite
 }
 
 fn incomplete(gap: &str) -> TestSuite {

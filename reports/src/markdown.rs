@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use iaspec_harness::event::{CaseResult, Expected, Tally};
+use iaspec_harness::floor::MissingCase;
 
 use crate::characters::visible;
 use crate::failure::{self, Clauses};
@@ -17,6 +18,9 @@ const TABLE_BUDGET: usize = 200 << 10;
 
 /// How many bytes the folded texts may have.
 const DETAILS_BUDGET: usize = 500 << 10;
+
+/// How many bytes the cases below the floor may have.
+const FLOOR_BUDGET: usize = 100 << 10;
 
 /// How many characters of a text one cell of a table may have.
 const CELL_CHARACTERS: usize = 300;
@@ -44,6 +48,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     )?;
     dialects(out, record)?;
     let shown: Vec<Shown<'_>> = record.results().filter_map(|result| Shown::of(record, result)).collect();
+    floor(out, record)?;
     table(out, &shown)?;
     details(out, &shown, &record.clause_texts())?;
     notices(out, record)?;
@@ -57,6 +62,24 @@ fn dialects(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     for subject in record.subjects.iter().filter(|subject| !subject.knobs.is_empty()) {
         let knobs: Vec<String> = subject.knobs.iter().map(|knob| escaped(&record::knob(knob))).collect();
         writeln!(out, "\nDialect of {}: {}", code(&subject.started.subject), knobs.join(", "))?;
+    }
+    Ok(())
+}
+
+/// What became of the floor, and the cases that are missing, as many as fit.
+fn floor(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let Some(floor) = record.finished.as_ref().and_then(|run| run.floor.as_ref()) else { return Ok(()) };
+    for line in floor.lines() {
+        writeln!(out, "\nFloor: {}", escaped(&line))?;
+    }
+    if floor.missing.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### Below the floor\n")?;
+    let line = |missing: &MissingCase| format!("- {}\n", escaped(&clipped(&missing.line())));
+    let left_out = within(out, FLOOR_BUDGET, floor.missing.iter(), line)?;
+    if left_out > 0 {
+        writeln!(out, "\n{left_out} more not listed here.")?;
     }
     Ok(())
 }
@@ -151,12 +174,12 @@ fn details(out: &mut dyn Write, shown: &[Shown<'_>], clauses: &Clauses) -> io::R
     Ok(())
 }
 
-/// Writes results up to a number of bytes and tells how many were left out.
-fn within<'a, 'b: 'a>(
+/// Writes the texts of items up to a number of bytes and tells how many were left out.
+fn within<'a, T: 'a>(
     out: &mut dyn Write,
     budget: usize,
-    mut shown: impl Iterator<Item = &'a Shown<'b>>,
-    text: impl Fn(&Shown<'b>) -> String,
+    mut shown: impl Iterator<Item = &'a T>,
+    text: impl Fn(&T) -> String,
 ) -> io::Result<usize> {
     let mut left = budget;
     while let Some(next) = shown.next() {

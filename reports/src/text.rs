@@ -176,6 +176,15 @@ impl<W: Write> Text<W> {
         if run.not_run > 0 {
             writeln!(self.out, "not run: {}", run.not_run)?;
         }
+        if let Some(floor) = &run.floor {
+            let style = style(Outcome::Fail);
+            for missing in &floor.missing {
+                writeln!(self.out, "{style}below the floor{style:#}: {}", missing.line())?;
+            }
+            for line in floor.lines() {
+                writeln!(self.out, "floor: {line}")?;
+            }
+        }
         self.counts(run.tally)
     }
 

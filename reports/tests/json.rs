@@ -14,7 +14,7 @@ use iaspec_harness::event::{CaseResult, Event, Notice};
 use iaspec_harness::verdict::Outcome;
 use iaspec_reports::Document;
 use serde_json::{Value, json};
-use support::{events, every_kind, play, result, wrong_length};
+use support::{below_the_floor, events, every_kind, play, result, wrong_length};
 
 fn text(events: &[Event]) -> String {
     let mut out = Vec::new();
@@ -55,6 +55,21 @@ fn each_kind_is_counted_once_and_what_was_not_expected_as_what_it_is_too() {
     assert_eq!(document["subjects"][0]["tally"], expected);
     assert_eq!(document["clauses"][0]["tally"], expected, "every result cites the one clause");
     assert_eq!((&document["complete"], &document["exit_code"]), (&json!(true), &json!(3)));
+}
+
+#[test]
+fn what_became_of_the_floor_is_told() {
+    assert_eq!(document(&events(every_kind(), &[], false))["floor"], json!(null));
+    let document = document(&below_the_floor(events(every_kind(), &[], false)));
+    let floor = &document["floor"];
+    assert_eq!(
+        (&floor["action"], &floor["cases"], &floor["more"]),
+        (&json!("compared"), &json!(12), &json!(1))
+    );
+    let last = json!({
+        "subject": "acme", "role": "codec", "case": "codec/<gone>/a", "why": "there is no such case of role codec"
+    });
+    assert_eq!(floor["missing"][1], last);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use iaspec_harness::verdict::Outcome;
 use iaspec_reports::Document;
 use roxmltree::Node;
 use rstest::rstest;
-use support::{events, every_kind, play, result, wrong_length};
+use support::{below_the_floor, events, every_kind, play, result, wrong_length};
 
 fn junit(events: &[Event]) -> String {
     let mut out = Vec::new();
@@ -59,6 +59,7 @@ fn each_outcome_has_its_element() {
 #[rstest]
 #[case::whole(whole(false))]
 #[case::strict(whole(true))]
+#[case::below_the_floor(below_the_floor(whole(false)))]
 #[case::cut_off(cut_off(3))]
 #[case::cut_off_before_the_first_result(cut_off(0))]
 fn the_document_keeps_the_rules_of_the_schema(#[case] events: Vec<Event>) {
@@ -115,6 +116,19 @@ fn characters_that_xml_forbids_are_shown_by_their_symbols() {
     let document = roxmltree::Document::parse(&text).expect("XML");
     let body = case(&document, "dies").first_element_child().and_then(|node| node.text()).expect("a body");
     assert!(body.contains("    | \u{241b}[31m]]> ```` </details>\u{2400}\n"), "{body}");
+}
+
+#[test]
+fn a_run_below_its_floor_holds_a_failure_for_each_case_that_is_missing() {
+    let passed = vec![result(0, "codec/guid/one", Outcome::Pass)];
+    let text = junit(&below_the_floor(events(passed, &[], false)));
+    let document = roxmltree::Document::parse(&text).expect("XML");
+    let node = case(&document, "codec/aes/long of acme (role codec) runs");
+    let expected = "codec/aes/long (acme, role codec): skipped: needs AES | see `supports`";
+    assert_eq!(verdict(node), ("failure", expected));
+    assert_eq!(node.attribute("classname"), Some("iaspec floor"));
+    let root = document.root_element();
+    assert_eq!((root.attribute("tests"), root.attribute("failures")), (Some("3"), Some("2")));
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod support;
 use iaspec_harness::event::{CaseResult, Event, Notice};
 use iaspec_harness::verdict::Outcome;
 use iaspec_reports::Document;
-use support::{events, every_kind, play, result, wrong_length};
+use support::{below_the_floor, events, every_kind, play, result, wrong_length};
 
 fn markdown(events: &[Event]) -> String {
     let mut out = Vec::new();
@@ -33,6 +33,18 @@ fn a_run_where_all_passed_is_a_headline() {
     let expected = "## iaspec: 1 passed, 0 failed, 0 skipped\n\n\
                     iaspec 1.2.3, vectors <code>01234567</code>, strict: <code>acme</code> (role codec)\n";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_run_below_its_floor_lists_what_is_missing() {
+    let passed = vec![result(0, "codec/guid/one", Outcome::Pass)];
+    let text = markdown(&below_the_floor(events(passed, &[], false)));
+    let expected = "\nFloor: 2 of 12 cases of floor.yaml did not run\n\n\
+                    Floor: 1 more case ran; --update-floor adds what is new to floor.yaml\n\n\
+                    ### Below the floor\n\n\
+                    - codec/aes/long (acme, role codec)\\: skipped\\: needs AES \\| see \\`supports\\`\n\
+                    - codec/&lt;gone&gt;/a (acme, role codec)\\: there is no such case of role codec\n";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]

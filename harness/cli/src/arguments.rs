@@ -75,6 +75,7 @@ Examples:
   IASPEC_REPORT=junit=run.xml iaspec run subject.yaml --slow --seed 7
   iaspec run subject.yaml --filter 'handshake/**' --conversations all
   iaspec run subject.yaml --write-expect expect.yaml
+  iaspec run subject.yaml --floor floor.yaml
 
 Formats of reports:
   text      what is printed
@@ -88,7 +89,8 @@ Exit codes:
   1    a case failed (with --strict: or differs, or warns)
   2    the command line, the manifest or a vector is wrong, or a pattern matches no case
   3    the harness or the subject could not be run
-  4    a case that the manifest expects to fail passed, or did otherwise go wrong than expected
+  4    a case that the manifest expects to fail passed, or went wrong in another way that is no failure;
+       or a case of the floor did not run
   130  interrupted by SIGINT (143: by SIGTERM)";
 
 const REPORT_HELP: &str = "\
@@ -277,6 +279,13 @@ pub(crate) struct Run {
     /// a file that is not there yet
     #[arg(long, value_name = "PATH", env = "IASPEC_WRITE_EXPECT", value_parser = file)]
     pub(crate) write_expect: Option<PathBuf>,
+    /// Compare the cases that run with those recorded in a file: none of them may be skipped or gone; without the file,
+    /// record it
+    #[arg(long, value_name = "PATH", env = "IASPEC_FLOOR", value_parser = file)]
+    pub(crate) floor: Option<PathBuf>,
+    /// Add cases that ran to the floor, and write renamed ones by their new names; none is taken away
+    #[arg(long, env = "IASPEC_UPDATE_FLOOR")]
+    pub(crate) update_floor: bool,
     #[command(flatten)]
     pub(crate) width: Width,
 }

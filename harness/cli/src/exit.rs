@@ -9,6 +9,9 @@ pub(crate) const USAGE: u8 = 2;
 /// The harness or the subject could not be run.
 pub(crate) const NOT_RUN: u8 = 3;
 
+/// What was so once is not so any more: an expected failure, or a case of the floor.
+pub(crate) const STALE: u8 = 4;
+
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -20,9 +20,11 @@ use support::{iaspec, shell};
 /// A codec that answers its first question and then nothing any more, with a child beside it.
 const HANGS: &str = "sleep 3622 & echo started >&2; head -n 1 | CODEC; sleep 3622";
 
-fn start(path: &str, report: &std::path::Path) -> Child {
+fn start(path: &str, report: &std::path::Path, floor: &std::path::Path) -> Child {
     iaspec()
         .args(["run", path, "--answer-within", "10m", "--report", &format!("ndjson={}", report.display())])
+        .arg("--floor")
+        .arg(floor)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -55,7 +57,8 @@ fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i
     let _one_at_a_time = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let written = shell(HANGS);
     let report = written.folder.path().join("run.ndjson");
-    let mut child = start(&written.path, &report);
+    let floor = written.folder.path().join("floor.yaml");
+    let mut child = start(&written.path, &report, &floor);
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut first = String::new();
     stdout.read_line(&mut first).expect("a line");
@@ -69,6 +72,10 @@ fn a_signal_ends_the_run_and_all_processes(#[case] signal: &str, #[case] code: i
     assert!(rest.contains(words) && rest.contains("\nnot run: "), "{rest}");
     assert!(rest.trim_end().lines().last().is_some_and(|line| line.starts_with("run: ")), "{rest}");
     assert_eq!(sleepers(), 0, "processes left behind");
+    assert!(rest.contains("\nfloor: the run ended early, so "), "{rest}");
+    let left = written.folder.path().read_dir().expect("a folder").flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().contains("floor")).collect();
+    assert!(left.is_empty(), "{left:?}");
     let events = std::fs::read_to_string(report).expect("the report");
     let last: serde_json::Value =
         serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
@@ -82,7 +89,11 @@ fn a_signal_while_the_subject_is_being_stopped_ends_that_too() {
     let text =
         std::fs::read_to_string(&written.path).expect("the manifest").replace("within: 2s", "within: 60m");
     std::fs::write(&written.path, text).expect("written");
-    let mut child = start(&written.path, &written.folder.path().join("run.ndjson"));
+    let mut child = start(
+        &written.path,
+        &written.folder.path().join("run.ndjson"),
+        &written.folder.path().join("floor.yaml"),
+    );
     let answered = written.folder.path().join("answered");
     wait_until("the subject has answered everything", || answered.exists() && sleepers() > 0);
     let pid = child.id().to_string();

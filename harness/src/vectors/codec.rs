@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::former::FormerName;
 use crate::clauses::{Clauses, Tier};
 use crate::finding::Finding;
 use crate::format::{AES_BLOCK, Formats, Padding, Raw, Secrets, Shape, TypeRef};
@@ -49,7 +50,7 @@ pub struct CodecEntry {
     /// The padding: pkcs7 or zeros.
     pub padding: Option<Spot<String>>,
     /// The name that the case had before.
-    pub was: Option<Spot<String>>,
+    pub was: Option<Spot<FormerName>>,
 }
 
 /// A `null` that is written is a value, too.
@@ -112,13 +113,20 @@ impl Direction {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Identifier(#[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))] pub String);
 
-impl<'de> Deserialize<'de> for Identifier {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl Identifier {
+    /// Whether a text is such a name.
+    pub(super) fn is_one(text: &str) -> bool {
         let word = |part: &str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
-        if text.split('-').all(word) {
+        text.split('-').all(word)
+    }
+}
+
+impl<'de> Deserialize<'de> for Identifier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if Self::is_one(&text) {
             Ok(Self(text))
         } else {
             Err(D::Error::custom(format_args!(
@@ -272,7 +280,7 @@ impl CodecEntry {
         let cited: Vec<String> = self.clauses.iter().map(|clause| clause.value.clone()).collect();
         Ok(CodecCase {
             name: format!("{file}/{}", self.id.value.0),
-            was: self.was.as_ref().map(|was| format!("{file}/{}", was.value)),
+            was: self.was.as_ref().map(|was| was.complete(file)),
             tier: clauses.weakest(cited.iter().map(String::as_str)),
             clauses: cited,
             type_name: self.type_name.value.clone(),

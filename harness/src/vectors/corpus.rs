@@ -59,6 +59,13 @@ impl Corpus {
     }
 }
 
+/// A case with the name it had before, and where that is written.
+struct Named<'a> {
+    name: &'a str,
+    was: Option<(&'a str, Span)>,
+    source: &'a Arc<Source>,
+}
+
 struct Loader {
     corpus: Corpus,
     findings: Vec<Finding>,
@@ -131,15 +138,36 @@ impl Loader {
         }
     }
 
-    /// A name that a case had before must not be the name of another, now or before.
+    /// A name that a case had before must not be its own, nor that of another, now or before.
     fn former_names(&mut self) {
-        let mut taken = self.names.clone();
-        for case in &self.corpus.codec {
-            if let (Some(was), Some(place)) = (&case.was, &case.entry.was)
-                && !taken.insert(was.clone())
-            {
-                let message = format!("{was} is the name of another case, now or before");
-                self.findings.push(Finding::new(&case.source, place.span, message));
+        let codec = self.corpus.codec.iter().map(|case| Named {
+            name: &case.name,
+            was: case.was.as_deref().zip(case.entry.was.as_ref().map(|was| was.span)),
+            source: &case.source,
+        });
+        let transcripts = self.corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+        let transcripts = transcripts.map(|case| Named {
+            name: &case.name,
+            was: case.was.as_deref().zip(case.was_at),
+            source: &case.source,
+        });
+        let cases: Vec<Named<'_>> = codec.chain(transcripts).collect();
+        let mut taken: HashSet<&str> = cases.iter().map(|case| case.name).collect();
+        // The rows of a table have one `was` together: it is told of the first.
+        let mut told = None;
+        for case in &cases {
+            let Some((was, place)) = case.was else { continue };
+            let message = if was == case.name {
+                format!("{was} is the name that the case has")
+            } else if !taken.insert(was) {
+                format!("{was} is the name of another case, now or before")
+            } else {
+                continue;
+            };
+            let here = (&case.source.name, place.start);
+            if told != Some(here) {
+                told = Some(here);
+                self.findings.push(Finding::new(case.source, place, message));
             }
         }
     }

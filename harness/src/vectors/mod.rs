@@ -9,6 +9,7 @@ pub mod codec;
 mod corpus;
 pub mod export;
 mod files;
+pub mod former;
 pub mod schema;
 pub mod transcript;
 

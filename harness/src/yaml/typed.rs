@@ -25,6 +25,13 @@ pub struct Spot<T> {
     pub value: T,
 }
 
+impl<T> Spot<T> {
+    /// Something made of the value, at the same place.
+    pub fn map<U>(&self, make: impl FnOnce(&T) -> U) -> Spot<U> {
+        Spot { span: self.span, value: make(&self.value) }
+    }
+}
+
 impl<T> Deref for Spot<T> {
     type Target = T;
 

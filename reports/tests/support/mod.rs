@@ -7,6 +7,7 @@ use iaspec_harness::event::{
     CaseResult, ClauseText, Event, Expected, Notice, RunFinished, RunStarted, SubjectFinished,
     SubjectStarted, Tally,
 };
+use iaspec_harness::floor::{FloorAction, FloorReport, MissingCase};
 use iaspec_harness::format::{ByteDifference, Row};
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
@@ -120,9 +121,34 @@ pub(crate) fn events(results: Vec<CaseResult>, notices: &[Notice], strict: bool)
         tally,
         interrupted: None,
         not_run: 0,
+        floor: None,
         exit_code,
         millis: 5,
     }));
+    events
+}
+
+/// The same events of a run that fell below its floor.
+pub(crate) fn below_the_floor(mut events: Vec<Event>) -> Vec<Event> {
+    let missing = |case: &str, why: &str| MissingCase {
+        subject: "acme".to_owned(),
+        role: Role::Codec,
+        case: case.to_owned(),
+        why: why.to_owned(),
+    };
+    let floor = FloorReport {
+        path: "floor.yaml".to_owned(),
+        action: FloorAction::Compared,
+        cases: 12,
+        more: 1,
+        missing: vec![
+            missing("codec/aes/long", "skipped: needs AES | see `supports`"),
+            missing("codec/<gone>/a", "there is no such case of role codec"),
+        ],
+    };
+    if let Some(Event::RunFinished(run)) = events.last_mut() {
+        run.floor = Some(floor);
+    }
     events
 }
 

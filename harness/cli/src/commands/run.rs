@@ -11,17 +11,19 @@ use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, S
 use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
+use iaspec_harness::floor::FloorReport;
 use iaspec_harness::subject::{Manifest, become_subreaper};
 use iaspec_harness::terms::Day;
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
 
+use super::floor::FloorGate;
 use super::in_turn::InTurn;
 use super::new_file::NewFile;
 use super::reporters::Reporters;
 use super::{corpus, selection};
 use crate::arguments::{ConversationsOf, Run};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::signals;
 
 /// A file of the reference implementation, by its path in the repository.
@@ -59,14 +61,15 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
         list(&plans)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut reporters = reporters(arguments)?;
+    let floor = FloorGate::open(arguments, &manifests)?;
+    let mut reporters = reporters(arguments, floor.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::environment(format!("the asynchronous runtime cannot be started: {error}"))
     })?;
     become_subreaper();
-    let code = runtime.block_on(run_all(&corpus, &plans, arguments, &mut reporters));
+    let outcome = runtime.block_on(run_all(&corpus, &manifests, &plans, arguments, &mut reporters, floor));
     let closed = reporters.close();
-    let code = code?;
+    let code = outcome?;
     closed?;
     if let Some(path) = arguments.write_expect.as_deref().filter(|path| !path.exists()) {
         anstream::eprintln!("iaspec: no failure needs an entry, so there is no {}", path.display());
@@ -75,7 +78,7 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
 }
 
 /// All reports of the run, opened.
-fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
+fn reporters(arguments: &Run, floor: Option<&FloorGate>) -> Result<Reporters, Failure> {
     let mut reporters = Reporters::new(arguments.width);
     reporters.show_run();
     if let Some(path) = &arguments.write_expect {
@@ -89,6 +92,9 @@ fn reporters(arguments: &Run) -> Result<Reporters, Failure> {
         let file = NewFile::create(path).map_err(fail)?;
         reporters.protect(&file.metadata().map_err(fail)?, "the entries for `expect`");
         reporters.add_waivers(file);
+    }
+    if let Some(file) = floor.and_then(FloorGate::metadata) {
+        reporters.protect(&file, "the floor");
     }
     reporters.add(&arguments.report)?;
     Ok(reporters)
@@ -140,9 +146,11 @@ fn list(plans: &Plans<'_>) -> Result<(), Failure> {
 
 async fn run_all(
     corpus: &Corpus,
+    manifests: &[Manifest],
     plans: &Plans<'_>,
     arguments: &Run,
     reporters: &mut Reporters,
+    floor: Option<FloorGate>,
 ) -> Result<u8, Failure> {
     let (interrupter, interrupt) = engine::interruption();
     let caught = signals::listen(interrupter)
@@ -150,33 +158,76 @@ async fn run_all(
     let options = options(arguments);
     let began = Instant::now();
     reporters.event(&Event::RunStarted(run_started(corpus, plans, arguments.slow, &options)));
+    let listeners = RefCell::new(Listeners { in_turn: InTurn::new(reporters, plans.len()), floor });
+    let SubjectRun { tally, not_run } =
+        run_side_by_side(corpus, plans, &options, &interrupt, &listeners).await;
+    let floor = listeners.into_inner().floor;
+    let signal = caught.get().copied();
+    let ended_early = signal.is_some() || options.fail_fast && not_run > 0;
+    let floor = floor.map(|floor| floor.conclude(manifests, plans, ended_early)).transpose();
+    let exit_code = match (signal, &floor) {
+        (Some((_, number)), _) => 128 + number,
+        (None, Err(_)) => exit::NOT_RUN,
+        (None, Ok(floor)) => exit_code(&tally, options.strict, floor.as_ref()),
+    };
+    let (floor, unwritten) = floor.map_or_else(|message| (None, Some(message)), |floor| (floor, None));
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let interrupted = signal.map(|(name, _)| name.to_owned());
+    let finished = RunFinished { tally, interrupted, not_run, floor, exit_code, millis };
+    reporters.event(&Event::RunFinished(finished));
+    unwritten.map_or(Ok(exit_code), |message| Err(Failure::environment(message)))
+}
+
+/// Who hears what happens to subjects.
+struct Listeners<'a> {
+    in_turn: InTurn<'a>,
+    floor: Option<FloorGate>,
+}
+
+impl Listeners<'_> {
+    fn event(&mut self, subject: usize, event: Event) {
+        if let Some(floor) = &mut self.floor {
+            floor.event(subject, &event);
+        }
+        self.in_turn.event(subject, event);
+    }
+}
+
+/// Runs the plans of all subjects, as many at once as the options allow.
+async fn run_side_by_side(
+    corpus: &Corpus,
+    plans: &Plans<'_>,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+    listeners: &RefCell<Listeners<'_>>,
+) -> SubjectRun {
     let mut tally = Tally::default();
-    let mut not_run = plans.iter().map(|(_, plan)| expected(plan, &options)).sum::<usize>();
-    let in_turn = RefCell::new(InTurn::new(reporters, plans.len()));
+    let mut not_run = plans.iter().map(|(_, plan)| expected(plan, options)).sum::<usize>();
     let subjects = plans.iter().enumerate().map(|(at, (manifest, plan))| {
-        let in_turn = &in_turn;
-        let emit = move |event| in_turn.borrow_mut().event(at, event);
-        let run = run_one(corpus, manifest, plan, &options, interrupt.clone(), emit);
+        let emit = move |event| listeners.borrow_mut().event(at, event);
+        let run = run_one(corpus, manifest, plan, options, interrupt.clone(), emit);
         run.map(move |run| (at, run))
     });
     // One case at once means one subject at once, and the first failure that ends a run keeps the next from starting.
     let at_once = if options.fail_fast { 1 } else { options.jobs };
     let mut runs = stream::iter(subjects).buffer_unordered(at_once);
     while let Some((at, run)) = runs.next().await {
-        in_turn.borrow_mut().finish(at);
+        listeners.borrow_mut().in_turn.finish(at);
         tally += run.tally;
-        not_run = not_run - expected(&plans[at].1, &options) + run.not_run;
+        not_run = not_run - expected(&plans[at].1, options) + run.not_run;
         if options.fail_fast && (tally.errors > 0 || tally.failures(options.strict) > 0) {
             break;
         }
     }
-    drop(runs);
-    let signal = caught.get().copied();
-    let exit_code = signal.map_or(tally.exit_code(options.strict), |(_, number)| 128 + number);
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let interrupted = signal.map(|(name, _)| name.to_owned());
-    reporters.event(&Event::RunFinished(RunFinished { tally, interrupted, not_run, exit_code, millis }));
-    Ok(exit_code)
+    SubjectRun { tally, not_run }
+}
+
+/// The exit code of a run that was not cut short: a floor that it fell below weighs least.
+fn exit_code(tally: &Tally, strict: bool, floor: Option<&FloorReport>) -> u8 {
+    match tally.exit_code(strict) {
+        0 if floor.is_some_and(FloorReport::is_broken) => exit::STALE,
+        code => code,
+    }
 }
 
 /// How many results a plan has when all has run.

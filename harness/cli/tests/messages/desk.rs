@@ -37,6 +37,30 @@ impl Desk {
         Self { folder, vectors, told: String::new(), hidden: Vec::new() }
     }
 
+    /// A folder with no vectors but these, by their paths, beside clauses and formats.
+    pub(crate) fn with_vectors(files: &[(&str, &str)]) -> Self {
+        let desk = Self::new();
+        for topic in VECTORS.iter().filter(|file| **file != "clauses.yaml" && !file.starts_with("formats/")) {
+            std::fs::remove_file(desk.vectors.path().join(topic)).expect("taken away");
+        }
+        files.iter().for_each(|(path, text)| desk.vector(path, text));
+        desk
+    }
+
+    /// Lays out a vector file.
+    pub(crate) fn vector(&self, path: &str, text: &str) {
+        let path = self.vectors.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Gives a vector file another path.
+    pub(crate) fn moves(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.vectors.path().join(from)).expect("a vector file");
+        std::fs::remove_file(self.vectors.path().join(from)).expect("taken away");
+        self.vector(to, &text);
+    }
+
     /// Replaces a text in the snapshot that is another one each time.
     pub(crate) fn hides(&mut self, text: impl Into<String>, by: &'static str) -> &mut Self {
         self.hidden.push((text.into(), by));
@@ -154,6 +178,7 @@ impl Desk {
         settings.add_filter(&escaped(env!("CARGO_BIN_EXE_iaspec")), "iaspec");
         settings.add_filter(&format!(r"\biaspec {}", escaped(env!("CARGO_PKG_VERSION"))), "iaspec {version}");
         settings.add_filter(r"vectors [0-9a-f]{8} ", "vectors {digest} ");
+        settings.add_filter(r"vectors <code>[0-9a-f]{8}<", "vectors <code>{digest}<");
         settings.add_filter(r"cannot be resolved: .*", "cannot be resolved: {reason of the system}");
         settings.add_filter(r"\bon port \d{4,5}\b", "on port {port}");
         for (text, by) in &self.hidden {

@@ -17,6 +17,7 @@ mod support;
 
 mod command_line;
 mod desk;
+mod floors;
 mod manifests;
 mod reference;
 mod reports;

@@ -10,6 +10,7 @@ use super::scalars::Hex;
 use super::step::Step;
 use crate::terms::{Encryption, Feature, Target, TimeSpan};
 use crate::vectors::codec::Identifier;
+use crate::vectors::former::FormerName;
 use crate::yaml::Spot;
 
 /// One entry of `transcripts:`: a conversation seen from outside, which tests every side of it.
@@ -34,10 +35,11 @@ pub struct TranscriptEntry {
     pub isolation: Option<Isolation>,
     /// The case takes half a minute or more: it runs with `--slow` only.
     pub slow: Option<super::scalars::Yes>,
-    /// The id that the case had before.
-    pub was: Option<Spot<Identifier>>,
+    /// The name that the case had before. With rows, it is that of each of them, but for the row behind it.
+    pub was: Option<Spot<FormerName>>,
     /// The case once for each row: by the row's name, its columns and their values. The names of such cases end in
-    /// `:ROW`.
+    /// `:ROW`. `was`, which is no column, says what a row was before: another row of the table by its name, or a case
+    /// by `folder/file/id` with or without `:row`.
     #[serde(default)]
     pub rows: BTreeMap<String, BTreeMap<String, AnyValue>>,
     /// What happens, in order.

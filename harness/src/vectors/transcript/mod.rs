@@ -32,6 +32,7 @@ pub use export::ExportedTranscript;
 pub use step::{Part, Step};
 
 use super::codec::Identifier;
+use super::former::FormerName;
 use crate::clauses::{Clauses, Tier};
 use crate::finding::{Finding, sorted};
 use crate::yaml::{Node, Source, Span, Spot, Value, from_node};
@@ -58,6 +59,8 @@ pub struct TranscriptCase {
     pub row: Option<String>,
     /// The name it had before.
     pub was: Option<String>,
+    /// Where that is written.
+    pub(super) was_at: Option<Span>,
     /// What it shows, in one line.
     pub title: String,
     /// The clauses it cites.
@@ -73,6 +76,11 @@ pub struct TranscriptCase {
 }
 
 impl TranscriptCase {
+    /// Whether the transcript says that it was a row.
+    fn was_a_row(&self) -> bool {
+        self.entry.was.as_ref().is_some_and(|was| was.row.is_some())
+    }
+
     /// The steps.
     pub fn steps(&self) -> &[Spot<Step>] {
         &self.entry.steps
@@ -105,11 +113,16 @@ impl Transcript {
         }
         let (filled, mut findings) = rows::fill(source, node);
         let mut cases: Vec<TranscriptCase> = Vec::new();
-        for rows::Filled { row, node } in filled {
+        for rows::Filled { row, was, node } in filled {
             match read_entry(source, &node) {
-                Ok(entry) => cases.push(TranscriptCase::new(file, source, row, entry, clauses)),
+                Ok(entry) => cases.push(TranscriptCase::new(file, source, (row, was), entry, clauses)),
                 Err(found) => findings.extend(found),
             }
+        }
+        let of_a_row = |case: &TranscriptCase| case.row.is_some() && case.was_a_row();
+        if let Some(was) = cases.iter().find(|case| of_a_row(case)).and_then(|case| case.entry.was.as_ref()) {
+            let message = "with `rows`, this names all of them: what one row was, it says itself";
+            findings.push(Finding::new(source, was.span, message));
         }
         let id = cases.first().map(|case| case.entry.id.clone());
         let transcript = id.map(|id| Self {
@@ -126,13 +139,17 @@ impl TranscriptCase {
     fn new(
         file: &str,
         source: &Arc<Source>,
-        row: Option<String>,
+        (row, row_was): (Option<String>, Option<Spot<FormerName>>),
         entry: TranscriptEntry,
         clauses: &Clauses,
     ) -> Self {
-        let name = |id: &str| match &row {
-            Some(row) => format!("{file}/{id}:{row}"),
-            None => format!("{file}/{id}"),
+        let table = format!("{file}/{}", entry.id.value.0);
+        let of_row = |table: &str| row.as_ref().map_or(table.to_owned(), |row| format!("{table}:{row}"));
+        let table_was = entry.was.as_ref().map(|was| was.map(|was| was.complete(file)));
+        let former_table = table_was.as_ref().map_or(&table, |was| &was.value);
+        let was = match &row_was {
+            Some(was) => Some(was.map(|was| was.of_row(file, former_table))),
+            None => table_was.as_ref().map(|was| was.map(|was| of_row(was))),
         };
         let cited: Vec<String> = entry.clauses.iter().map(|clause| clause.value.clone()).collect();
         let roles = match &entry.roles {
@@ -140,8 +157,9 @@ impl TranscriptCase {
             None => check::roles::possible(&entry.steps),
         };
         Self {
-            name: name(&entry.id.value.0),
-            was: entry.was.as_ref().map(|was| name(&was.value.0)),
+            name: of_row(&table),
+            was_at: was.as_ref().map(|was| was.span),
+            was: was.map(|was| was.value),
             title: entry.title.value.clone(),
             tier: clauses.weakest(cited.iter().map(String::as_str)),
             clauses: cited,

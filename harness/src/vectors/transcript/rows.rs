@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::finding::Finding;
 use crate::vectors::codec::Identifier;
+use crate::vectors::former::FormerName;
 use crate::yaml::{Node, Source, Spot, Value, from_node};
 
 /// The most rows of a transcript.
@@ -26,6 +27,8 @@ const FIXED: [&str; 3] = ["id", "was", "rows"];
 pub(super) struct Filled {
     /// The row's name; `None` where there are no rows.
     pub(super) row: Option<String>,
+    /// What the row was before, where it says so.
+    pub(super) was: Option<Spot<FormerName>>,
     /// The transcript.
     pub(super) node: Node,
 }
@@ -44,12 +47,13 @@ pub(super) fn fill(source: &Arc<Source>, entry: &Node) -> (Vec<Filled>, Vec<Find
     let mut filled = Vec::new();
     match rows {
         None => {
-            filled.extend(filler.entry(entry, None).map(|node| Filled { row: None, node }));
+            filled.extend(filler.entry(entry, None).map(|node| Filled { row: None, was: None, node }));
         }
         Some(rows) => {
             for row in &rows {
                 let node = filler.entry(entry, Some(row));
-                filled.extend(node.map(|node| Filled { row: Some(row.name.clone()), node }));
+                let (name, was) = (row.name.clone(), row.was.clone());
+                filled.extend(node.map(|node| Filled { row: Some(name), was, node }));
                 if filler.budget == 0 {
                     break;
                 }
@@ -64,8 +68,12 @@ pub(super) fn fill(source: &Arc<Source>, entry: &Node) -> (Vec<Filled>, Vec<Find
 struct Row<'a> {
     name: String,
     key: &'a Node,
-    columns: &'a [(Node, Node)],
+    was: Option<Spot<FormerName>>,
+    columns: Vec<&'a (Node, Node)>,
 }
+
+/// The member of a row that is no column.
+const WAS: &str = "was";
 
 impl Row<'_> {
     fn column(&self, name: &str) -> Option<&Node> {
@@ -114,7 +122,16 @@ impl Filler<'_> {
                 self.report(row, format!("row `{name}`: expected its columns: `{name}: {{COLUMN: VALUE}}`"));
                 continue;
             };
-            table.push(Row { name, key, columns });
+            let is_column = |(key, _): &&(Node, Node)| key.text() != Some(WAS);
+            let columns = columns.iter().filter(is_column).collect();
+            let was = row.get(WAS).and_then(|was| match from_node(was) {
+                Ok(was) => Some(was),
+                Err(error) => {
+                    self.findings.push(Finding::typed(self.source, &error));
+                    None
+                }
+            });
+            table.push(Row { name, key, was, columns });
         }
         self.same_columns(&table);
         Some(table)
@@ -146,7 +163,7 @@ impl Filler<'_> {
         let unused: Vec<&Node> = table
             .first()
             .into_iter()
-            .flat_map(|row| row.columns)
+            .flat_map(|row| row.columns.iter())
             .map(|(key, _)| key)
             .filter(|key| !key.text().is_some_and(|name| self.used.contains(name)))
             .collect();
