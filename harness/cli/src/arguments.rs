@@ -89,7 +89,7 @@ Exit codes:
   1    a case failed (with --strict: or differs, or warns)
   2    the command line, the manifest or a vector is wrong, or a pattern matches no case
   3    the harness or the subject could not be run
-  4    a case that the manifest expects to fail passed, or went wrong in another way that is no failure;
+  4    a case that the manifest expects to fail passed, or differs or warns otherwise than expected;
        or a case of the floor did not run
   130  interrupted by SIGINT (143: by SIGTERM)";
 
