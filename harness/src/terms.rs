@@ -131,7 +131,7 @@ impl JsonSchema for Day {
 }
 
 /// The word by which manifests and vector files write a choice.
-pub(crate) fn word(choice: &impl Serialize) -> String {
+pub fn word(choice: &impl Serialize) -> String {
     match serde_json::to_value(choice) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),
@@ -161,6 +161,12 @@ pub enum Feature {
     SessionResume,
     UpdateFiles,
     ConfigFile,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SharedMemory, Self::OpenSession, Self::SessionResume, Self::UpdateFiles, Self::ConfigFile];
 }
 
 /// Whom a message can be for.

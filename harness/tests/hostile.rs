@@ -95,6 +95,7 @@ fn run_with(command: &str, jobs: usize) -> Seen {
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,
+        longest_wait: None,
         conversations: Conversations::Failed,
         rerun: "iaspec run hostile.yaml".to_owned(),
     };

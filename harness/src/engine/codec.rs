@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::control::Control;
 use super::lines::{Lines, NoLine};
 use super::plan::{Case, Plan};
 use super::reply::{self, Reply};
@@ -66,8 +67,10 @@ pub(super) async fn run(
             Case::Transcript(_) => None,
         })
         .collect();
-    let requests = cases.iter().map(|case| requests(case)).collect();
-    let mut run = Run { corpus, manifest, plan, cases, requests, queue, hangs: 0, out_of_turn: 0, results };
+    let controls = cases.iter().map(|case| controls(case, corpus)).collect::<Vec<_>>();
+    let requests = cases.iter().zip(&controls).map(|(case, controls)| requests(case, controls)).collect();
+    let mut run =
+        Run { corpus, manifest, plan, cases, controls, requests, queue, hangs: 0, out_of_turn: 0, results };
     run.all(interrupt).await;
 }
 
@@ -94,8 +97,18 @@ impl Open {
     }
 }
 
-/// Everything after the id of a request, for each check of a case.
-fn requests(case: &CodecCase) -> Vec<String> {
+/// The positive controls of what has to be refused in a case.
+fn controls<'a>(case: &CodecCase, corpus: &'a Corpus) -> Vec<Control<'a>> {
+    case.checks.iter().filter_map(|check| Control::of(case, check, corpus)).collect()
+}
+
+/// Everything after the id of a request, for each check of a case and then for each control.
+fn requests(case: &CodecCase, controls: &[Control<'_>]) -> Vec<String> {
+    let own = case.checks.iter().map(|check| request(case, check));
+    own.chain(controls.iter().map(|control| request(control.case, control.check))).collect()
+}
+
+fn request(case: &CodecCase, check: &CodecCheck) -> String {
     let setting = |name: &str, value: &Option<String>| {
         value.as_ref().map_or(String::new(), |value| {
             format!(r#","{name}":{}"#, serde_json::Value::from(value.as_str()))
@@ -105,23 +118,18 @@ fn requests(case: &CodecCase) -> Vec<String> {
         + &setting("iv", &case.settings.iv)
         + &setting("padding", &case.settings.padding);
     let type_name = serde_json::Value::from(case.type_name.as_str());
-    case.checks
-        .iter()
-        .map(|check| match check {
-            CodecCheck::Encode { value, .. } => {
-                format!(r#","op":"encode","type":{type_name},"value":{value}{settings}}}"#)
-            }
-            CodecCheck::Decode { bytes, .. } => {
-                format!(
-                    r#","op":"decode","type":{type_name},"hex":"{}"{settings}}}"#,
-                    hex_text::encode(bytes)
-                )
-            }
-        })
-        .collect()
+    match check {
+        CodecCheck::Encode { value, .. } => {
+            format!(r#","op":"encode","type":{type_name},"value":{value}{settings}}}"#)
+        }
+        CodecCheck::Decode { bytes, .. } => {
+            let bytes = hex_text::encode(bytes);
+            format!(r#","op":"decode","type":{type_name},"hex":"{bytes}"{settings}}}"#)
+        }
+    }
 }
 
-/// What an answer belongs to: an execution under way and one of its checks.
+/// What an answer belongs to: an execution under way and one of its checks, or a control behind them.
 type Asked = HashMap<u64, (usize, usize)>;
 
 /// The executions under way on one process.
@@ -148,6 +156,7 @@ struct Run<'a, 'b> {
     manifest: &'a Manifest,
     plan: &'a Plan<'a>,
     cases: Vec<&'a CodecCase>,
+    controls: Vec<Vec<Control<'a>>>,
     requests: Vec<Vec<String>>,
     /// What is still to run, the next one last.
     queue: Vec<Turn>,
@@ -289,7 +298,10 @@ impl Run<'_, '_> {
         let (slot, check) = flight.asked.remove(&id).ok_or_else(unknown)?;
         let open = flight.open.get_mut(&slot).ok_or_else(unknown)?;
         let case = self.cases[open.turn.at];
-        open.problems[check] = answer.judge(case, &case.checks[check], &self.corpus.formats);
+        open.problems[check] = match case.checks.get(check) {
+            Some(own) => answer.judge(case, own, &self.corpus.formats),
+            None => self.controls[open.turn.at][check - case.checks.len()].judge(&answer),
+        };
         open.waiting -= 1;
         Ok(if open.waiting == 0 { flight.open.remove(&slot) } else { None })
     }

@@ -6,6 +6,7 @@
 pub(crate) mod agent;
 mod breakdown;
 mod codec;
+mod control;
 mod expect;
 mod lines;
 mod plan;
@@ -41,6 +42,9 @@ pub struct RunOptions {
     pub strict: bool,
     /// How long a subject that owes an answer may be silent.
     pub answer_within: Duration,
+    /// The most that a case waits for what it says should come; without it, as long as the case says. For runs against
+    /// subjects that are known to be wrong, where nearly every wait is in vain.
+    pub longest_wait: Option<Duration>,
     /// Of which cases the conversation is told.
     pub conversations: Conversations,
     /// The words before `--filter` in the command that runs one case alone.

@@ -55,6 +55,18 @@ pub enum Setting {
     RingCapacity,
 }
 
+impl Setting {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::HandshakeTimeout,
+        Self::SessionTimeout,
+        Self::MaxConcurrentHandshakes,
+        Self::AllowedAddresses,
+        Self::RootPaths,
+        Self::RingCapacity,
+    ];
+}
+
 /// What a subject can do; cases that need more are skipped.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -388,6 +400,15 @@ impl Manifest {
             && first.is_literal(name)
         {
             *first = Template::literal(&program.to_string_lossy());
+        }
+        self
+    }
+
+    /// The manifest with words more at the end of its command.
+    #[must_use]
+    pub fn with_words(mut self, more: &[&str]) -> Self {
+        if let Launch::Command(words) = &mut self.launch {
+            words.extend(more.iter().map(|word| Template::literal(word)));
         }
         self
     }

@@ -13,4 +13,4 @@ pub use certificate::{Certificate, Certificates};
 pub use ground::Ground;
 pub use manifest::{Manifest, Role};
 pub use process::{Ending, Process, Stopped, Wiring};
-pub use tree::become_subreaper;
+pub use tree::{become_subreaper, reap_orphans};

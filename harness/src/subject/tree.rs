@@ -193,6 +193,11 @@ mod platform {
         }
     }
 
+    /// Takes the exit status of every child that has ended.
+    pub(in crate::subject) fn reap_all() {
+        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+    }
+
     pub(in crate::subject) fn become_subreaper() {
         let _ = set_child_subreaper(Some(rustix::process::getpid()));
     }
@@ -229,6 +234,8 @@ mod platform {
 
     pub(in crate::subject) fn reap(_pid: i32) {}
 
+    pub(in crate::subject) fn reap_all() {}
+
     pub(in crate::subject) fn become_subreaper() {}
 }
 
@@ -240,4 +247,10 @@ pub(super) use platform::{kill_group, reap, signal};
 pub fn become_subreaper() {
     platform::become_subreaper();
     REAPS_ORPHANS.store(cfg!(target_os = "linux"), Ordering::Relaxed);
+}
+
+/// Lets go of orphans that have ended, which stay as zombies where whoever gets them next takes his time. To be called
+/// behind the last subject: nobody can wait for a child any more.
+pub fn reap_orphans() {
+    platform::reap_all();
 }

@@ -142,6 +142,7 @@ pub(crate) fn run_manifest(corpus: &Corpus, manifest: &Manifest, jobs: usize) ->
         fail_fast: false,
         strict: false,
         answer_within: ANSWER_WITHIN,
+        longest_wait: None,
         conversations: Conversations::Failed,
         rerun: "iaspec run hostile.yaml".to_owned(),
     };

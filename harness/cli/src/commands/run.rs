@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
@@ -12,7 +12,7 @@ use iaspec_harness::event::{
     Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
 };
 use iaspec_harness::floor::FloorReport;
-use iaspec_harness::subject::{Manifest, become_subreaper};
+use iaspec_harness::subject::{Manifest, become_subreaper, reap_orphans};
 use iaspec_harness::terms::Day;
 use iaspec_harness::vectors::Corpus;
 use iaspec_harness::yaml::Source;
@@ -68,6 +68,7 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     })?;
     become_subreaper();
     let outcome = runtime.block_on(run_all(&corpus, &manifests, &plans, arguments, &mut reporters, floor));
+    reap_orphans();
     let closed = reporters.close();
     let code = outcome?;
     closed?;
@@ -101,19 +102,29 @@ fn reporters(arguments: &Run, floor: Option<&FloorGate>) -> Result<Reporters, Fa
 }
 
 fn manifests(subject: Option<&Path>) -> Result<Vec<Manifest>, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::environment(format!("the path of this program cannot be had: {error}")))?;
-    let read = match subject {
-        Some(path) => vec![Manifest::read(path).map_err(Failure::usages)?],
-        None => {
-            let read = |(path, text): Embedded| {
-                Manifest::parse_with(&Source::new(path, text), Path::new("."), &embedded)
-                    .map_err(|findings| Failure::usages(findings.iter().map(|f| f.render(true)).collect()))
-            };
-            REFERENCE.into_iter().map(read).collect::<Result<_, _>>()?
+    match subject {
+        Some(path) => {
+            let read = Manifest::read(path).map_err(Failure::usages)?;
+            Ok(vec![read.with_program("iaspec", &program()?)])
         }
+        None => reference(),
+    }
+}
+
+fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::environment(format!("the path of this program cannot be had: {error}")))
+}
+
+/// The reference implementation in all roles.
+pub(super) fn reference() -> Result<Vec<Manifest>, Failure> {
+    let program = program()?;
+    let read = |(path, text): Embedded| {
+        Manifest::parse_with(&Source::new(path, text), Path::new("."), &embedded)
+            .map(|manifest| manifest.with_program("iaspec", &program))
+            .map_err(|findings| Failure::usages(findings.iter().map(|f| f.render(true)).collect()))
     };
-    Ok(read.into_iter().map(|manifest| manifest.with_program("iaspec", &program)).collect())
+    REFERENCE.into_iter().map(read).collect()
 }
 
 /// A file that an embedded manifest names.
@@ -287,6 +298,7 @@ fn options(arguments: &Run) -> RunOptions {
         fail_fast: arguments.fail_fast,
         strict: arguments.strict,
         answer_within: arguments.answer_within,
+        longest_wait: None,
         conversations: match arguments.conversations {
             ConversationsOf::Failed => Conversations::Failed,
             ConversationsOf::All => Conversations::All,

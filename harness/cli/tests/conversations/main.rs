@@ -110,8 +110,8 @@ fn the_conversation_of_a_case_that_passes_is_told_on_demand() {
         assert!(!text.contains("v2-only"), "{text}");
     }
     let (text, results) = told(Some("all"));
-    // Connected, handshake, acknowledgement, and the request at the end with its answer.
-    assert_eq!(results[0].conversation.len(), 5, "{results:?}");
+    // Connected, handshake, acknowledgement, and the two requests at the end with their answers.
+    assert_eq!(results[0].conversation.len(), 7, "{results:?}");
     assert!(text.contains("\npass handshake/acknowledgement/v2-only\n"), "{text}");
     assert!(text.contains("  a  ← 9 bytes: 00 d0 07 00 00 00 00 00 00\n"), "{text}");
 }

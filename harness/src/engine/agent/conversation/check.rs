@@ -80,7 +80,8 @@ impl Conversation<'_> {
             // It could not begin before it was told.
             reference.after = reference.after.max(Instant::now());
         }
-        let within = step.within.as_ref().map_or(self.background.patience, |within| within.0);
+        let within =
+            self.background.wait(step.within.as_ref().map(|within| within.0), step.not_before.is_some());
         let mut watch = Watch {
             step,
             name,
@@ -445,7 +446,8 @@ impl Conversation<'_> {
             name,
             what: "closes".to_owned(),
             number: 0,
-            deadline: reference.after + within.map_or(self.background.patience, |within| within.0),
+            deadline: reference.after
+                + self.background.wait(within.map(|within| within.0), not_before.is_some()),
             since: reference.after,
             not_before: not_before.map(|time| reference.before + time.0),
         };

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::connection::Connection;
+use super::super::support::has_step;
 use super::check::{Watch, came};
 use super::scope::Scope;
 use super::talk::{Moment, Phase, Talk};
@@ -13,12 +14,16 @@ use crate::subject::manifest::{Launch, Setting};
 use crate::terms::Target;
 use crate::vectors::transcript::data::{Data, Frame, FrameFields, Item};
 use crate::vectors::transcript::scalars::Hex;
+use crate::vectors::transcript::step::Kind;
 use crate::vectors::transcript::value::{SettingName, Symbol, Value};
 use crate::vectors::transcript::{Party, Step};
 use crate::yaml::{Span, Spot};
 
+/// A product, its agent type, and its root path.
+pub(super) type Product = (Target, u8, SettingName);
+
 /// The products whose root paths can be asked for, with their agent types.
-const PRODUCTS: [(Target, u8, SettingName); 3] = [
+const PRODUCTS: [Product; 3] = [
     (Target::Otter, 1, SettingName::OtterRoot),
     (Target::Buildmaster, 2, SettingName::BuildmasterRoot),
     (Target::Hedgehog, 3, SettingName::HedgehogRoot),
@@ -39,22 +44,32 @@ impl Conversation<'_> {
                 continue;
             }
             if talk.takes_requests() {
-                self.ask_agent(name, talk, &connection).await?;
                 asked.push((name, talk, connection));
             } else {
                 self.nothing_left(name, talk, &connection)?;
             }
         }
-        for (name, talk, connection) in asked {
-            self.answered(name, talk, &connection).await?;
-            self.nothing_left(name, talk, &connection)?;
+        // One answer too many would be taken for that to the next request, did all ask the same.
+        for product in self.products() {
+            for (name, talk, connection) in &asked {
+                self.ask_agent(name, talk, connection, product).await?;
+            }
+            for (name, talk, connection) in &asked {
+                self.answered(name, talk, connection, product).await?;
+            }
         }
-        Ok(())
+        asked.iter().try_for_each(|(name, talk, connection)| self.nothing_left(name, talk, connection))
     }
 
     /// Sends the request. Whether the connection still takes it the answer tells.
-    async fn ask_agent(&self, name: &str, talk: &Rc<Talk>, connection: &Connection) -> Outcome {
-        let request = self.last_request();
+    async fn ask_agent(
+        &self,
+        name: &str,
+        talk: &Rc<Talk>,
+        connection: &Connection,
+        product: Product,
+    ) -> Outcome {
+        let request = root_path_request(product);
         let framing = self.framing(Party::Client, talk)?;
         let bytes = self
             .with_matching(&Scope::default(), |matching| {
@@ -68,22 +83,23 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// The request: Get Agent Root Path.
-    pub(super) fn last_request(&self) -> FrameFields {
-        let (_, agent_type, _) = self.product();
-        FrameFields {
-            target: None,
-            command: literal(GET_ROOT_PATH.into()),
-            data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
-            length: None,
-            times: None,
-        }
-    }
-
-    /// The root path that a fence asks for: that of the first product that the subject serves.
-    pub(super) fn product(&self) -> (Target, u8, SettingName) {
+    /// The product whose root path a client is told to ask for: the first that it knows.
+    pub(super) fn product(&self) -> Product {
         let targets = &self.background.manifest.supports.targets;
         PRODUCTS.into_iter().find(|(target, ..)| targets.contains(target)).unwrap_or(PRODUCTS[0])
+    }
+
+    /// The products whose root paths are asked for at the end: the last that the subject serves and the one before, or
+    /// the first alone where the case has a configuration of its own, which may tell no other.
+    fn products(&self) -> Vec<Product> {
+        let targets = &self.background.manifest.supports.targets;
+        let served = PRODUCTS.into_iter().filter(|(target, ..)| targets.contains(target));
+        let is_configured = |kind: Kind<'_>| matches!(kind, Kind::Subject(step) if step.start.as_ref().is_some_and(|start| start.config.is_some()));
+        let products: Vec<Product> = match has_step(self.case, is_configured) {
+            true => served.take(1).collect(),
+            false => served.rev().take(2).collect(),
+        };
+        if products.is_empty() { vec![PRODUCTS[0]] } else { products }
     }
 
     /// Whether the harness knows the root paths of the subject.
@@ -95,8 +111,8 @@ impl Conversation<'_> {
         }
     }
 
-    async fn answered(&self, name: &str, talk: &Talk, connection: &Connection) -> Outcome {
-        let (_, _, root) = self.product();
+    async fn answered(&self, name: &str, talk: &Talk, connection: &Connection, product: Product) -> Outcome {
+        let (_, _, root) = product;
         let path = match self.knows_root(root) {
             true => Symbol::Setting(spot(root)),
             false => Symbol::Any { play: None },
@@ -143,6 +159,17 @@ impl Conversation<'_> {
         let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
         let agent = crate::vectors::transcript::scalars::Name(name.to_owned());
         Spot { span, value: Step { agent: Some(spot(agent)), ..Step::default() } }
+    }
+}
+
+/// Get Agent Root Path of a product.
+pub(super) fn root_path_request((_, agent_type, _): Product) -> FrameFields {
+    FrameFields {
+        target: None,
+        command: literal(GET_ROOT_PATH.into()),
+        data: Some(spot(Data(vec![spot(Item::Hex(Hex::of(&[agent_type])))]))),
+        length: None,
+        times: None,
     }
 }
 

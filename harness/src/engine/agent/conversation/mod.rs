@@ -69,6 +69,8 @@ pub(super) struct Background<'a> {
     pub(super) manifest: &'a Manifest,
     /// How long a subject that owes bytes may be silent where no step says it.
     pub(super) patience: Duration,
+    /// The most that is waited for anything that may come at once.
+    pub(super) longest_wait: Option<Duration>,
     /// How the subject reads the knobs of the protocol: one reading, or all that a client can be told to follow.
     pub(super) dialects: Vec<Dialect>,
     /// The settings of the conversations by which a client's health is looked at.
@@ -78,6 +80,16 @@ pub(super) struct Background<'a> {
 }
 
 impl Background<'_> {
+    /// How long to wait for what comes within a time, if the step says one. What may not come before a time is waited
+    /// for as long as the step says.
+    pub(super) fn wait(&self, within: Option<Duration>, has_not_before: bool) -> Duration {
+        let wait = within.unwrap_or(self.patience);
+        match self.longest_wait {
+            Some(longest) if !has_not_before => wait.min(longest),
+            _ => wait,
+        }
+    }
+
     /// The usual reading of the knobs.
     pub(super) fn dialect(&self) -> Dialect {
         self.dialects.first().copied().unwrap_or_else(|| Dialect::of_agent(self.manifest))
@@ -119,6 +131,8 @@ pub(super) struct Stumble {
     pub(super) problem: Problem,
     /// Whether it was only that something came too late: a slow harness may have been the reason.
     pub(super) late: bool,
+    /// Whether no delay can be the reason.
+    pub(super) timeless: bool,
 }
 
 /// Why a conversation did not come to its end.
@@ -477,7 +491,12 @@ impl Conversation<'_> {
 
     fn fell(&self, step: &Spot<Step>, what: &str, mismatch: Mismatch, late: bool) -> Trouble {
         let tier = self.case.step_tier(step, &self.background.corpus.clauses);
-        Trouble::Stumble(Box::new(Stumble { tier, problem: mismatch.problem(self.label(step, what)), late }))
+        Trouble::Stumble(Box::new(Stumble {
+            tier,
+            problem: mismatch.problem(self.label(step, what)),
+            late,
+            timeless: false,
+        }))
     }
 
     /// The harness cannot make bytes that it was to send or expect: a mistake in the vector.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::super::driver::{Answer, Answered};
 use super::check::Watch;
-use super::fence::{GET_ROOT_PATH, spot};
+use super::fence::{GET_ROOT_PATH, root_path_request, spot};
 use super::scope::Scope;
 use super::talk::{Phase, Talk};
 use super::task::{Task, shown};
@@ -60,11 +60,11 @@ impl Conversation<'_> {
         for _ in 0..talk.unanswered.get() {
             self.answer_request(name, talk, "late").await?;
         }
-        let (product, ..) = self.product();
-        let product = crate::terms::word(&product);
+        let product = self.product();
+        let agent_type = crate::terms::word(&product.0);
         let members = Map::from_iter([
             ("conn".to_owned(), Json::from(number)),
-            ("agent_type".to_owned(), Json::from(product)),
+            ("agent_type".to_owned(), Json::from(agent_type)),
         ]);
         let task = self.ask(name, "get_root_path", self.background.patience, members)?;
         let step = self.fence_step(name);
@@ -79,7 +79,7 @@ impl Conversation<'_> {
             not_before: None,
         };
         let Some(connection) = talk.connection() else { return Ok(()) };
-        let request = spot(Frame::Fields(Box::new(self.last_request())));
+        let request = spot(Frame::Fields(Box::new(root_path_request(product))));
         self.message(&watch, &request, &connection, talk, &Scope::default()).await?;
         let path = format!("/the/end/of/{name}");
         self.answer_request(name, talk, &path).await?;

@@ -183,7 +183,11 @@ impl<'a> Conversation<'a> {
         let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
         let expected = format!("less than {} more than at the start", mebibytes(memory.grows_below.0));
         let mismatch = Mismatch::words("the subject took too much memory", expected, mebibytes(grown));
-        Err(self.stumble(step, "", mismatch))
+        let mut trouble = self.stumble(step, "", mismatch);
+        if let Trouble::Stumble(stumble) = &mut trouble {
+            stumble.timeless = true;
+        }
+        Err(trouble)
     }
 
     /// Looks which files are in the update directory: at once, or until they are as they must be.

@@ -128,6 +128,7 @@ fn background<'a>(
         corpus,
         manifest,
         patience: options.answer_within,
+        longest_wait: options.longest_wait,
         dialects,
         asked: Asked::by(None, if plain { Encryption::None } else { modes[0] }),
         conversations: options.conversations,
@@ -230,25 +231,38 @@ impl Run<'_, '_, '_> {
     async fn hosts(&self, asked: &Asked, turn: Turn) {
         let _permits = self.permits(self.weights[turn.at]).await;
         let since = Instant::now();
-        let mut earlier = Vec::new();
-        loop {
-            let began = Instant::now();
-            let manifest = self.background.manifest;
-            let hosts = match Hosts::new(manifest, |ground| asked.values(manifest, ground)) {
-                Ok(hosts) => hosts,
-                Err(error) => return self.error(turn, &error, None),
-            };
-            let (case, dialect) = (self.cases[turn.at], self.background.dialect());
-            let counterpart = Counterpart::Hosts(&hosts);
+        let (case, manifest) = (self.cases[turn.at], self.background.manifest);
+        let attempt = async || {
+            let hosts = Hosts::new(manifest, |ground| asked.values(manifest, ground))?;
+            let (counterpart, dialect) = (Counterpart::Hosts(&hosts), self.background.dialect());
             let (course, _) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
             let log = course.trouble.is_some().then(|| hosts.log()).flatten();
             hosts.kill().await;
-            match self.was_late(case, &course, earlier.len(), began) {
+            Ok(Report { course, ailment: None, log, micros: micros(since), earlier: Vec::new() })
+        };
+        let (tried, earlier): (Result<Report, String>, _) =
+            self.in_time(case, attempt, |tried| tried.as_ref().ok().map(|report| &report.course)).await;
+        match tried {
+            Ok(report) => self.conclude(turn, Report { earlier, ..report }),
+            Err(error) => self.error(turn, &error, None),
+        }
+    }
+
+    /// Tries a case again if what went wrong may have been because the harness was late itself. Gives the last attempt,
+    /// and what went wrong in those before.
+    async fn in_time<T>(
+        &self,
+        case: &TranscriptCase,
+        mut attempt: impl AsyncFnMut() -> T,
+        course: impl Fn(&T) -> Option<&Course>,
+    ) -> (T, Vec<String>) {
+        let mut earlier = Vec::new();
+        loop {
+            let began = Instant::now();
+            let tried = attempt().await;
+            match course(&tried).and_then(|course| self.was_late(case, course, earlier.len(), began)) {
                 Some(summary) => earlier.push(summary),
-                None => {
-                    let report = Report { course, ailment: None, log, micros: micros(since), earlier };
-                    return self.conclude(turn, report);
-                }
+                None => return (tried, earlier),
             }
         }
     }
@@ -430,16 +444,11 @@ impl Run<'_, '_, '_> {
     /// tries, too.
     async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> (Course, Vec<String>) {
         let (case, asked) = (self.cases[turn.at], &self.asked[turn.at]);
-        let mut earlier = Vec::new();
-        loop {
-            let began = Instant::now();
+        let attempt = async || {
             let (background, counterpart) = (&self.background, subject.counterpart());
-            let (course, _) = conversation::run(background, case, asked, dialect, counterpart).await;
-            match self.was_late(case, &course, earlier.len(), began) {
-                Some(summary) => earlier.push(summary),
-                None => return (course, earlier),
-            }
-        }
+            conversation::run(background, case, asked, dialect, counterpart).await.0
+        };
+        self.in_time(case, attempt, |course| Some(course)).await
     }
 
     /// Runs each suspect alone on a fresh subject. Those that break it again are the culprits; if none does, all

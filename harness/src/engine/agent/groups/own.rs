@@ -42,25 +42,26 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Runs a case that starts and stops its subject itself: again, if it came too late while the harness was late itself.
+    /// Runs a case that starts and stops its subject itself.
     async fn in_charge(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
-        let mut earlier = Vec::new();
-        loop {
-            let began = Instant::now();
-            let mut alone = self.in_charge_once(case, asked).await;
-            let Alone::Concluded(report) = &mut alone else { return alone };
-            match self.was_late(case, &report.course, earlier.len(), began) {
-                Some(summary) => earlier.push(summary),
-                None => {
-                    report.earlier = earlier;
-                    return alone;
-                }
-            }
+        let since = Instant::now();
+        let (mut alone, earlier) = self
+            .in_time(
+                case,
+                async || self.in_charge_once(case, asked).await,
+                |alone| match alone {
+                    Alone::Concluded(report) => Some(&report.course),
+                    Alone::NotRunning(_) | Alone::Ill(..) => None,
+                },
+            )
+            .await;
+        if let Alone::Concluded(report) = &mut alone {
+            (report.earlier, report.micros) = (earlier, micros(since));
         }
+        alone
     }
 
     async fn in_charge_once(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
-        let since = Instant::now();
         let mut agent = None;
         if !begins_with_start(case) {
             match Agent::start(self.background.manifest, asked).await {
@@ -71,8 +72,7 @@ impl Run<'_, '_, '_> {
         let counterpart = Counterpart::Own(RefCell::new(agent));
         let dialect = self.background.dialect();
         let (course, agent) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
-        let mut report =
-            Report { course, ailment: None, log: None, micros: micros(since), earlier: Vec::new() };
+        let mut report = Report { course, ailment: None, log: None, micros: 0, earlier: Vec::new() };
         let Some(agent) = agent else { return Alone::Concluded(report) };
         if report.course.trouble.is_some() {
             report.log = agent.log().await;
