@@ -6,6 +6,7 @@
 //! * [`agent`]: an agent, its core without input and output too.
 //! * [`client`]: a client likewise, behind the JSON line protocol that a client subject speaks.
 //! * [`host`]: the probe product, a host behind a shared-memory segment.
+//! * [`faults`]: implementations with one fault each, which a suite has to find out.
 //! * [`codec_driver`]: the core behind the JSON line protocol that a codec subject speaks.
 //!
 //! The core is written apart from the vectors and from the harness, so that the three can contradict each
@@ -15,6 +16,7 @@ pub mod agent;
 mod channel;
 pub mod client;
 pub mod codec_driver;
+pub mod faults;
 mod files;
 pub mod host;
 mod line_protocol;

@@ -134,6 +134,12 @@ impl Cipher {
         Ok(Self { key, padding, schedules: Arc::new(schedules) })
     }
 
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
     /// How the last block is filled.
     #[must_use]
     pub fn padding(&self) -> Padding {

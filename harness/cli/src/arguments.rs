@@ -12,7 +12,7 @@ use iaspec_harness::hex_text;
 use iaspec_harness::subject::Role;
 use iaspec_harness::terms::{Encryption, TimeSpan};
 
-use crate::commands::{agent, host};
+use crate::commands::{agent, client, codec, faults, host};
 
 /// Conformance tests for implementations of the Inedo Agent protocol.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Tell what a live agent speaks: versions, encryption, dialect, certificate, times
     #[command(after_long_help = PROBE_HELP)]
     Probe(Probe),
+    /// Run the suite against implementations with one fault each: what it catches, and by which cases
+    #[command(after_long_help = faults::HELP, allow_negative_numbers = true)]
+    Faults(faults::Faults),
     /// Print a script that completes command lines, for a shell
     #[command(after_long_help = COMPLETIONS_HELP)]
     Completions {
@@ -53,10 +56,10 @@ pub(crate) enum Command {
     },
     /// The reference codec: answers the line protocol on standard input and output
     #[command(after_long_help = CODEC_HELP)]
-    Codec,
+    Codec(codec::CodecArguments),
     /// The reference client: talks to agents as lines on standard input say
     #[command(after_long_help = CLIENT_HELP)]
-    Client,
+    Client(client::ClientArguments),
     /// The reference agent: serves protocol versions 1000 and 2000 over TCP
     #[command(after_long_help = agent::HELP, allow_negative_numbers = true)]
     Agent(Box<agent::AgentArguments>),
@@ -166,7 +169,14 @@ Examples:
 const EXPLAIN_HELP: &str = "\
 Examples:
   iaspec explain            every clause with its number of cases
-  iaspec explain DAT-2      its text, its sources and the cases that cite it";
+  iaspec explain DAT-2      its text, its sources and the cases that cite it
+  iaspec explain --coverage                        cases and faults of every clause
+  iaspec faults --report json=faults.json && iaspec explain --coverage --matrix faults.json
+
+Exit codes:
+  0    told
+  1    --coverage: a clause that can be tested has no case, no fault, or none that is caught
+  2    the command line, a vector or the matrix is wrong";
 
 const CLIENT_HELP: &str = "\
 Requests are lines of JSON: connect, send, receive, get_root_path, update_agent, open_session, close.
@@ -373,20 +383,20 @@ fn mode(text: &str) -> Result<Encryption, String> {
     }
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(crate) fn role(text: &str) -> Result<Role, String> {
     let all = [Role::Agent, Role::Client, Role::Host, Role::Codec];
     let known = all.into_iter().find(|role| role.to_string() == text);
     known.ok_or_else(|| "there are agent, client, host and codec".to_owned())
 }
 
 /// A whole number within bounds, which a message about another one names.
-fn whole_number<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
+pub(crate) fn whole_number<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
     let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
     let number = number.and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("`{text}` is no whole number from {MIN} to {MAX}"))
 }
 
-fn positive_span(text: &str) -> Result<Duration, String> {
+pub(crate) fn positive_span(text: &str) -> Result<Duration, String> {
     let span: TimeSpan = text.parse()?;
     if span.0.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(span.0) }
 }
@@ -470,9 +480,16 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The clause, such as HS-3; without it, all are listed
+    #[arg(conflicts_with = "coverage")]
     pub(crate) clause: Option<String>,
     #[command(flatten)]
     pub(crate) vectors: VectorsFrom,
+    /// Tell of each clause its cases, the faults that break it, and which of them are caught
+    #[arg(long, env = "IASPEC_EXPLAIN_COVERAGE")]
+    pub(crate) coverage: bool,
+    /// Count what is caught by a matrix of `iaspec faults --report json=PATH`
+    #[arg(long, value_name = "PATH", env = "IASPEC_EXPLAIN_MATRIX", requires = "coverage")]
+    pub(crate) matrix: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -534,7 +551,8 @@ mod tests {
             if command.get_name() == "host" {
                 return;
             }
-            for argument in command.get_arguments() {
+            // What is hidden is not to be reached by accident.
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
                 else {
                     continue;

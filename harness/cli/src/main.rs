@@ -35,9 +35,10 @@ fn main() -> ExitCode {
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Vectors(vectors) => commands::vectors::vectors(&vectors),
         Command::Probe(probe) => commands::probe::probe(&probe),
+        Command::Faults(given) => commands::faults::faults(&given),
         Command::Completions { shell } => commands::completions::completions(shell),
-        Command::Codec => commands::codec::codec(),
-        Command::Client => commands::client::client(),
+        Command::Codec(codec) => commands::codec::codec(&codec),
+        Command::Client(client) => commands::client::client(&client),
         Command::Agent(agent) => commands::agent::agent(*agent),
         Command::Host(host) => commands::host::host(host),
     };

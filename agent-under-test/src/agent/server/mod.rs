@@ -10,10 +10,11 @@ mod listener;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iaspec_shm::{Place, inherit_nothing};
+use iaspec_shm::{Place, end_with_this_thread, inherit_nothing};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime;
@@ -59,6 +60,20 @@ pub enum StartError {
     /// The operating system refuses something that every agent needs.
     #[error("the operating system does not let an agent start: {0}")]
     System(#[from] io::Error),
+}
+
+/// Where an agent touches the rest of the system in a way that others may want otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Seams {
+    /// The last thing done to the command that starts a host, on the thread that the host lives as long as.
+    pub prepare: fn(&mut Command),
+}
+
+impl Default for Seams {
+    /// A host ends with its agent, however that ends (SES-6).
+    fn default() -> Self {
+        Self { prepare: end_with_this_thread }
+    }
 }
 
 /// What all connections of an agent share.
@@ -113,21 +128,40 @@ impl Agent {
 ///
 /// [`StartError`] says why it did not start; its port was not opened then.
 pub fn run(settings: Settings) -> Result<(), StartError> {
+    run_with(settings, &Seams::default(), |_| ())
+}
+
+/// Runs an agent as [`run`] does, with seams of one's own; tells its address once it listens.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_with(
+    settings: Settings,
+    seams: &Seams,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), StartError> {
     let (log, writer) = Log::open(settings.log_file.as_deref()).map_err(|source| {
         let path = settings.log_file.clone().unwrap_or_else(|| "standard error".into());
         StartError::Log { path, source }
     })?;
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(settings, log));
+    let result = runtime.block_on(serve(settings, seams, listening, log));
     runtime.shutdown_timeout(LAST_UPDATE);
     writer.finish();
     result
 }
 
-async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
+async fn serve(
+    settings: Settings,
+    seams: &Seams,
+    listening: impl FnOnce(SocketAddr),
+    log: Log,
+) -> Result<(), StartError> {
     // A host gets none of the files that this process itself may have been given (RTE-7).
     inherit_nothing()?;
-    let hosts = Hosts::new(equipment(&settings), settings.update_dir.clone(), settings.session_timeout);
+    let hosts =
+        Hosts::new(equipment(&settings, seams), settings.update_dir.clone(), settings.session_timeout);
     let agent = Arc::new(Agent::new(settings.policy, hosts, settings.update_dir.clone(), log));
     agent.updates.recover()?;
     remove_leftovers(&settings.update_dir).map_err(StartError::Leftovers)?;
@@ -137,7 +171,9 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
         agent.log.line(format_args!("Connections: this agent makes no connections, it only listens"));
     }
     let listener = Listener::open(settings.address, settings.port)?;
-    agent.log.line(format_args!("listening on {}", listener.address()?));
+    let address = listener.address()?;
+    agent.log.line(format_args!("listening on {address}"));
+    listening(address);
     let limit = usize::try_from(settings.max_concurrent_handshakes).unwrap_or(usize::MAX);
     let received = tokio::select! {
         name = first(&mut terminate, &mut interrupt) => name,
@@ -150,10 +186,10 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
     Ok(())
 }
 
-fn equipment(settings: &Settings) -> Option<Equipment> {
+fn equipment(settings: &Settings, seams: &Seams) -> Option<Equipment> {
     let program = settings.product_host.clone()?;
     let place = settings.shm_dir.clone().map_or(Place::Memory, Place::Directory);
-    Some(Equipment { program, ring_capacity: settings.ring_capacity, place })
+    Some(Equipment { program, ring_capacity: settings.ring_capacity, place, prepare: seams.prepare })
 }
 
 async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

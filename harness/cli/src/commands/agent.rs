@@ -11,8 +11,10 @@ use iaspec_reference::agent::server;
 use iaspec_reference::agent::settings::{
     Choices, EncryptionMode, ServerVersionForm, Settings, Stated, read_config, values,
 };
+use iaspec_reference::faults;
 use iaspec_reference::protocol::{Key, Padding};
 
+use super::faults::known_fault;
 use crate::exit::Failure;
 
 pub(crate) const HELP: &str = "\
@@ -106,15 +108,28 @@ pub(crate) struct AgentArguments {
     /// The most bytes of data that a message may have [default: 67108864]
     #[arg(long, value_name = "BYTES", env = "IASPEC_AGENT_MAX_MESSAGE", value_parser = values::message_limit)]
     max_message: Option<u32>,
+    /// Be an agent with this fault; for those who test what finds it out
+    #[arg(long, value_name = "NAME", hide = true, value_parser = |name: &str| known_fault(name, faults::agent::names()))]
+    fault: Option<String>,
 }
 
 pub(crate) fn agent(arguments: AgentArguments) -> Result<ExitCode, Failure> {
-    let file = match &arguments.config {
-        Some(path) => read_config(path).map_err(usage)?,
-        None => Choices::default(),
+    let fault = arguments.fault.clone();
+    let file = match (&arguments.config, &fault) {
+        (Some(path), None) => read_config(path).map_err(usage)?,
+        (Some(path), Some(fault)) => faults::agent::read(fault, path).map_err(usage)?,
+        (None, _) => Choices::default(),
     };
-    let settings = Settings::new(arguments.choices().over(file)).map_err(usage)?;
-    server::run(settings).map_err(|error| Failure::environment(error.to_string()))?;
+    let mut choices = arguments.choices().over(file);
+    if let Some(fault) = &fault {
+        faults::agent::choose(fault, &mut choices);
+    }
+    let settings = Settings::new(choices).map_err(usage)?;
+    let ended = match &fault {
+        None => server::run(settings),
+        Some(fault) => faults::agent::run(fault, settings),
+    };
+    ended.map_err(|error| Failure::environment(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

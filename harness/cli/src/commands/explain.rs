@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use iaspec_harness::clauses::{Clause, Clauses, Remark};
 use iaspec_harness::vectors::Corpus;
 
-use super::{all_cases, corpus};
+use super::faults::coverage::Coverage;
+use super::faults::{catalogue, matrix};
+use super::{all_cases, bad_vectors, corpus};
 use crate::arguments::Explain;
 use crate::exit::Failure;
 
@@ -16,11 +19,23 @@ const WIDTH: usize = 100;
 
 pub(crate) fn explain(arguments: &Explain) -> Result<ExitCode, Failure> {
     let corpus = corpus(&arguments.vectors)?;
+    if arguments.coverage {
+        return coverage(&corpus, arguments.matrix.as_deref());
+    }
     match &arguments.clause {
         Some(id) => one(&corpus, id)?,
         None => all(&corpus)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What there is about each clause; fails where something is missing.
+fn coverage(corpus: &Corpus, matrix: Option<&Path>) -> Result<ExitCode, Failure> {
+    let catalogue = catalogue::read(corpus).map_err(|findings| bad_vectors(&findings))?;
+    let ran = matrix.map(matrix::read).transpose()?;
+    let coverage = Coverage::new(corpus, &catalogue, ran.as_deref());
+    coverage.print()?;
+    Ok(ExitCode::from(u8::from(coverage.gaps() > 0)))
 }
 
 fn one(corpus: &Corpus, id: &str) -> Result<(), Failure> {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use iaspec_reference::faults;
 use iaspec_reference::host::{Ended, Nonce, Start, attach};
 
+use super::faults::known_fault;
 use crate::exit::Failure;
 
 /// A link of this name to `iaspec` is a program that takes exactly the options of a product host.
@@ -47,15 +49,31 @@ pub(crate) struct HostArguments {
     /// The product's agent type
     #[arg(long, value_name = "N")]
     agent_type: u8,
+    /// Be a host with this fault; for those who test what finds it out
+    #[arg(long, value_name = "NAME", hide = true, value_parser = |name: &str| known_fault(name, faults::host::names()))]
+    fault: Option<String>,
 }
 
 pub(crate) fn host(arguments: HostArguments) -> Result<ExitCode, Failure> {
-    let HostArguments { shared_memory, nonce, session, agent_type } = arguments;
+    let HostArguments { shared_memory, nonce, session, agent_type, fault } = arguments;
     let start = Start { shared_memory, nonce, session, agent_type };
+    if let Some(fault) = fault {
+        return faulty(&fault, &start);
+    }
     let session = attach(start).map_err(|refused| not_attached(&refused.to_string()))?;
     match session.run() {
         Ended::Finished => Ok(ExitCode::SUCCESS),
         Ended::Failed(why) => Err(Failure::of(FAILED, format!("the session is over: {why}"))),
+    }
+}
+
+fn faulty(fault: &str, start: &Start) -> Result<ExitCode, Failure> {
+    let program = std::env::current_exe()?;
+    match faults::host::run(fault, &program, start).map_err(|refused| not_attached(&refused.to_string()))? {
+        faults::host::Ended::Code(code) => Ok(ExitCode::from(code)),
+        faults::host::Ended::Broken(error) => {
+            Err(Failure::of(FAILED, format!("the fault cannot be played: {error}")))
+        }
     }
 }
 

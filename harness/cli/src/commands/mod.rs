@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod codec;
 pub(crate) mod completions;
 pub(crate) mod explain;
+pub(crate) mod faults;
 mod floor;
 pub(crate) mod host;
 mod in_turn;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iaspec_shm::{Error, Place, Plan, Receiver, Segment, Sender, Wait, end_with_this_thread, random_nonce};
+use iaspec_shm::{Error, Place, Plan, Receiver, Segment, Sender, Wait, random_nonce};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use thiserror::Error;
 
@@ -37,6 +37,8 @@ pub(in super::super) struct Equipment {
     pub(in super::super) ring_capacity: u32,
     /// Where segments are.
     pub(in super::super) place: Place,
+    /// The last thing done to the command that starts one.
+    pub(in super::super) prepare: fn(&mut Command),
 }
 
 /// Why a host did not start.
@@ -84,6 +86,7 @@ impl Process {
             Segment::create(&Plan { place, capacity, session: session.0, agent_type, nonce, rings: true })?;
         let mut command = command(&equipment.program, segment.path(), &nonce, session, agent_type);
         command.current_dir(folder.path());
+        (equipment.prepare)(&mut command);
         let child = command.spawn().map_err(|source| StartError::Program {
             program: equipment.program.display().to_string(),
             source,
@@ -164,6 +167,5 @@ fn command(program: &Path, segment: &Path, nonce: &[u8; 16], session: SessionId,
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
-    end_with_this_thread(&mut command);
     command
 }

@@ -1,0 +1,160 @@
+//! What there is about each clause: cases that cite it, faults that break it, and which of those are caught by them.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use iaspec_harness::clauses::Tier;
+use iaspec_harness::vectors::Corpus;
+use serde::Serialize;
+
+use super::catalogue::{Catalogue, Claim};
+use super::matrix::Line;
+use crate::commands::all_cases;
+use crate::exit::Failure;
+
+/// What there is about all clauses, in the order of the protocol.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Coverage {
+    clauses: Vec<Covered>,
+    /// Claims of manifests that nothing belies, as messages.
+    #[serde(skip)]
+    unaudited: Vec<String>,
+}
+
+/// What there is about one clause.
+#[derive(Debug, Serialize)]
+struct Covered {
+    clause: String,
+    title: String,
+    /// The deciding one first.
+    tiers: Vec<Tier>,
+    /// How many cases cite it.
+    cases: usize,
+    /// How many faults break it.
+    faults: usize,
+    /// How many of these are caught by a case that cites it; unknown without a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kills: Option<usize>,
+    /// Why nothing can test it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untestable: Option<String>,
+}
+
+impl Covered {
+    /// What is missing, if anything is.
+    fn gap(&self) -> Option<&'static str> {
+        match (self.cases, self.faults, self.kills) {
+            _ if self.untestable.is_some() => None,
+            (0, _, _) => Some("no case cites it"),
+            (_, 0, _) => Some("no fault breaks it"),
+            (_, _, Some(0)) => Some("no fault of it is caught by a case that cites it"),
+            _ => None,
+        }
+    }
+
+    fn tiers(&self) -> String {
+        self.tiers.iter().map(Tier::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// Its counts, for a table.
+    fn counts(&self) -> [String; 3] {
+        if self.untestable.is_some() {
+            return ["untestable".to_owned(), String::new(), String::new()];
+        }
+        let kills = self.kills.map_or(String::new(), |kills| kills.to_string());
+        [self.cases.to_string(), self.faults.to_string(), kills]
+    }
+}
+
+impl Coverage {
+    /// Counts cases and faults; and kills, where the faults were run.
+    pub(crate) fn new(corpus: &Corpus, catalogue: &Catalogue, ran: Option<&[Line]>) -> Self {
+        let cases = all_cases(corpus);
+        let clauses = corpus.clauses.iter().map(|clause| {
+            let id = &clause.id.value;
+            Covered {
+                clause: id.clone(),
+                title: clause.title.clone(),
+                tiers: clause.tiers().collect(),
+                cases: cases.iter().filter(|case| case.clauses.contains(id)).count(),
+                faults: catalogue.faults.iter().filter(|fault| fault.breaks(id)).count(),
+                kills: ran.map(|lines| lines.iter().filter(|line| line.is_caught_by(id)).count()),
+                untestable: clause.untestable.clone(),
+            }
+        });
+        Self { clauses: clauses.collect(), unaudited: unaudited(catalogue, ran) }
+    }
+
+    /// How many clauses and claims lack something.
+    pub(crate) fn gaps(&self) -> usize {
+        self.clauses.iter().filter(|covered| covered.gap().is_some()).count() + self.unaudited.len()
+    }
+
+    /// Prints a line for each clause.
+    pub(crate) fn print(&self) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{:<7} {:<4} {:>10} {:>6} {:>5}", "clause", "tier", "cases", "faults", "kills")?;
+        for covered in &self.clauses {
+            let [cases, faults, kills] = covered.counts();
+            let (clause, tiers, title) = (&covered.clause, covered.tiers(), &covered.title);
+            writeln!(out, "{clause:<7} {tiers:<4} {cases:>10} {faults:>6} {kills:>5}  {title}")?;
+        }
+        drop(out);
+        self.print_gaps()
+    }
+
+    /// Prints what is missing, and how many clauses miss nothing.
+    pub(crate) fn print_gaps(&self) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        for covered in &self.clauses {
+            if let Some(gap) = covered.gap() {
+                writeln!(out, "GAP        {}: {gap}", covered.clause)?;
+            }
+        }
+        for gap in &self.unaudited {
+            writeln!(out, "GAP        {gap}")?;
+        }
+        let (testable, untestable): (Vec<_>, Vec<_>) =
+            self.clauses.iter().partition(|covered| covered.untestable.is_none());
+        let covered = testable.iter().filter(|covered| covered.gap().is_none()).count();
+        let (testable, untestable) = (testable.len(), untestable.len());
+        writeln!(out, "clauses: {covered} of {testable} covered, {untestable} untestable")?;
+        Ok(())
+    }
+
+    /// The same as a table in Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let head = "| clause | tier | cases | faults | kills | |\n|---|---|---|---|---|---|\n";
+        let mut text = format!("\n# Clauses\n\n{head}");
+        for covered in &self.clauses {
+            let [cases, faults, kills] = covered.counts();
+            let remark = covered.gap().or(covered.untestable.as_deref()).unwrap_or_default();
+            // Writing to a text cannot fail.
+            let _ = writeln!(
+                text,
+                "| {} {} | {} | {cases} | {faults} | {kills} | {} |",
+                covered.clause,
+                covered.title,
+                covered.tiers(),
+                remark.trim().replace('|', "\\|"),
+            );
+        }
+        text
+    }
+}
+
+/// Claims of a manifest that no fault belies, or none that is caught.
+fn unaudited(catalogue: &Catalogue, ran: Option<&[Line]>) -> Vec<String> {
+    let mut gaps = Vec::new();
+    for claim in Claim::all() {
+        let mut liars = catalogue.faults.iter().filter(|fault| fault.belies == Some(claim)).peekable();
+        let caught = |name: &str| ran.is_none_or(|lines| lines.iter().any(|line| line.has_caught(name)));
+        if liars.peek().is_none() {
+            gaps.push(format!("no fault claims {claim} without truth"));
+        } else if !liars.any(|fault| caught(&fault.name.value)) {
+            gaps.push(format!("nothing catches a subject that claims {claim} without truth"));
+        }
+    }
+    gaps
+}
