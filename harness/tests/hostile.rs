@@ -221,13 +221,26 @@ fn answers_to_nothing_fail_the_cases_they_came_in(#[case] behaviour: &str, #[cas
 }
 
 #[test]
-fn a_subject_that_speaks_between_cases_is_warned_of_and_not_used_for_ever() {
+fn a_subject_that_speaks_between_cases_fails_the_case_before_and_is_not_used_for_ever() {
     let seen = run_with(&format!("{:?}, speaks-out-of-turn", env!("CARGO_BIN_EXE_hostile-codec")), 1);
-    let warning = "with no case under way, the subject printed a line that is not JSON: `and that was that`";
-    assert_eq!(seen.warnings(), [warning; 3]);
-    assert_eq!(seen.tally, Tally { passed: 3, warnings: 3, errors: 38, ..Tally::default() });
+    let reason = "the answers were right, but when the case was over and no other was under way, the subject printed a \
+         line that is not JSON: `and that was that`";
+    assert_eq!(seen.warnings(), Vec::<&str>::new());
+    assert_eq!(seen.tally, Tally { failed: 3, errors: 38, ..Tally::default() });
+    assert_eq!(seen.reason("n-0"), reason);
     let last = seen.reason("n-39");
     assert_eq!(last, "not tried: the subject broke down 3 times between cases");
+}
+
+#[test]
+fn a_subject_that_is_gone_behind_the_last_case_fails_that_case() {
+    let seen =
+        run_with(&format!("{:?}, ends-at-the-second-question", env!("CARGO_BIN_EXE_hostile-codec")), 1);
+    assert_eq!(seen.tally, Tally { passed: 40, failed: 1, ..Tally::default() });
+    let failed = seen.cases.values().find(|result| result.outcome == Outcome::Fail).expect("a failure");
+    let reason = "the answers were right, but when the case was over and no other was under way, the subject exited with \
+                  status 5";
+    assert_eq!(failed.reason.as_deref(), Some(reason));
 }
 
 #[test]

@@ -13,7 +13,12 @@ mod support;
 use iaspec_harness::event::Tally;
 use iaspec_harness::verdict::Outcome;
 use rstest::rstest;
-use support::agents::{HOSTILE_AGENT, Seen, Setup, corpus, corpus_with, run};
+use support::agents::{HOSTILE_AGENT, Seen, Setup, corpus, corpus_with, manifest, run, run_manifest};
+
+/// Which of its connections is the look behind the last case, where the cases run one after the other: before it there are
+/// the one that shows that it listens, the one that is held open, the first look, the 16 cases, and a look behind each of
+/// the three that see an end.
+const LAST_LOOK: u32 = 1 + 1 + 1 + 16 + 3 + 1;
 
 /// Runs the corpus against the hostile agent.
 fn hostile(behaviour: &str, number: u32) -> Seen {
@@ -147,6 +152,18 @@ fn an_agent_that_never_outlives_its_first_connections_is_given_up() {
     let seen = hostile("crashes-on-connection", 3);
     assert_eq!(seen.tally.passed, 0, "{:?}", seen.problems());
     assert!(seen.tally.failed > 0);
+}
+
+#[test]
+fn an_agent_that_is_gone_behind_the_last_case_fails_that_case() {
+    let Setup { command, .. } = Setup::hostile("crashes-on-connection", LAST_LOOK);
+    let launch = format!("command: [{}]", command.replace("ROOT", "\"{otter_root}\""));
+    let seen = run_manifest(&corpus(), &manifest(&launch), 1);
+    assert_eq!((seen.tally.passed, seen.tally.failed), (15, 1), "{:?}", seen.problems());
+    let failed = seen.cases.values().find(|case| case.outcome == Outcome::Fail).expect("a failure");
+    let reason = "the case went as expected, but when it was over and no other was under way, the subject was ended by \
+                  signal 6";
+    assert!(failed.reason.as_deref().unwrap_or_default().starts_with(reason), "{:?}", failed.reason);
 }
 
 #[test]

@@ -69,9 +69,11 @@ pub(super) async fn run(
         .collect();
     let controls = cases.iter().map(|case| controls(case, corpus)).collect::<Vec<_>>();
     let requests = cases.iter().zip(&controls).map(|(case, controls)| requests(case, controls)).collect();
+    let (hangs, out_of_turn, held) = (0, 0, None);
     let mut run =
-        Run { corpus, manifest, plan, cases, controls, requests, queue, hangs: 0, out_of_turn: 0, results };
+        Run { corpus, manifest, plan, cases, controls, requests, queue, hangs, out_of_turn, held, results };
     run.all(interrupt).await;
+    run.tell_held();
 }
 
 /// One execution of a case.
@@ -162,6 +164,9 @@ struct Run<'a, 'b> {
     queue: Vec<Turn>,
     hangs: u32,
     out_of_turn: u32,
+    /// The last case that passed, which is told when the next one has passed, or when there is none any more: until then it
+    /// has to answer for what the subject does with no case under way.
+    held: Option<CaseResult>,
     results: &'a mut Results<'b>,
 }
 
@@ -169,6 +174,8 @@ impl Run<'_, '_> {
     async fn all(&mut self, interrupt: &mut Interrupt) {
         let mut first = true;
         while !self.queue.is_empty() && !self.results.stop && !interrupt.is_set() {
+            // What passed on another process has nothing to do with this one.
+            self.tell_held();
             let mut lines = match Lines::start(self.manifest) {
                 Ok(lines) => lines,
                 Err(message) => return self.give_up(&message, None),
@@ -192,8 +199,7 @@ impl Run<'_, '_> {
                     lines.process.kill().await;
                     if flight.open.is_empty() {
                         self.out_of_turn += 1;
-                        let message = format!("with no case under way, {breakdown}");
-                        self.results.notice(self.manifest, true, message);
+                        self.blame_held(&breakdown, log);
                     } else {
                         self.find_culprit(flight, &breakdown, log, interrupt).await;
                     }
@@ -313,7 +319,35 @@ impl Run<'_, '_> {
         let outcome = if passed { Outcome::Pass } else { Outcome::of_failure(planned.case.tier()) };
         let result = planned.result(self.manifest, open.turn.repetition, outcome, None);
         let micros = u64::try_from(open.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.results.add(CaseResult { problems, micros, log: log.filter(|_| !passed), ..result });
+        let result = CaseResult { problems, micros, log: log.filter(|_| !passed), ..result };
+        if passed {
+            self.tell_held();
+            self.held = Some(result);
+        } else {
+            self.results.add(result);
+        }
+    }
+
+    /// Tells the last case that passed.
+    fn tell_held(&mut self) {
+        if let Some(result) = self.held.take() {
+            self.results.add(result);
+        }
+    }
+
+    /// The subject broke down with no case under way: the last one that passed on it answers for that.
+    fn blame_held(&mut self, breakdown: &Breakdown, log: Option<String>) {
+        match self.held.take() {
+            Some(result) => {
+                let reason = format!(
+                    "the answers were right, but when the case was over and no other was under way, {breakdown}"
+                );
+                self.results.add(CaseResult { outcome: Outcome::Fail, reason: Some(reason), log, ..result });
+            }
+            None => {
+                self.results.notice(self.manifest, true, format!("with no case under way, {breakdown}"));
+            }
+        }
     }
 
     /// Runs each case that was under way alone on a fresh process. One that breaks it again is the culprit;
@@ -403,9 +437,9 @@ impl Run<'_, '_> {
     /// Ends a process that has answered everything, and tells what it did wrong in the end.
     async fn finish(&mut self, mut lines: Lines, interrupt: &mut Interrupt) {
         if let Leg::Broken(breakdown) = self.sanity(&mut lines, interrupt).await {
+            let log = settled_log(&lines).await;
             lines.process.kill().await;
-            let message = format!("after the last case the subject was asked once more, and {breakdown}");
-            return self.results.notice(self.manifest, true, message);
+            return self.blame_held(&breakdown, log);
         }
         let stopped = tokio::select! {
             stopped = lines.process.stop() => stopped,

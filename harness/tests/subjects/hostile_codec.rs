@@ -22,10 +22,14 @@ fn main() {
     let behaviour = std::env::args().nth(1).unwrap_or_default();
     before(&behaviour);
     let mut held = Vec::new();
-    let mut answered = 0;
+    let (mut answered, mut questions) = (0, 0);
     for line in stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let sanity = request["id"] == 0;
+        questions += u32::from(sanity);
+        if behaviour == "ends-at-the-second-question" && questions == 2 {
+            exit(5);
+        }
         if !sanity {
             strike(&behaviour, &request, answered);
         }

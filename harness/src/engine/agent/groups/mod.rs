@@ -1,5 +1,6 @@
 //! Who shares a subject with whom, and who is to blame when it breaks down.
 
+mod held;
 mod own;
 mod sharing;
 mod telling;
@@ -14,6 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::held::Held;
 use self::sharing::{Turn, Work, share_out, weight};
 use super::conversation::{self, Background, Counterpart, Course, Hosts, Trouble};
 use super::detected;
@@ -304,14 +306,15 @@ impl Run<'_, '_, '_> {
             if let Err(ailment) = &first {
                 self.notice(format!("before any case, {ailment}"));
             }
-            let leg = self.fly(&subject, &health, asked, first.is_err(), at_once, &mut queue).await;
+            let mut held = Held::new(self);
+            let leg = self.fly(&subject, &health, asked, at_once, &mut queue, &mut held).await;
             if let Leg::Done = leg {
                 if first.is_ok()
                     && let Err(ailment) = health.look().await
                 {
-                    self.notice(format!("after the last case, {ailment}"));
+                    held.blame(&ailment);
                 }
-                drop(health);
+                drop((health, held));
                 if first.is_ok() && asked.is_usual() {
                     self.idle.borrow_mut().push((asked.clone(), subject));
                 } else {
@@ -324,6 +327,10 @@ impl Run<'_, '_, '_> {
             let log = subject.log().await;
             subject.kill().await;
             at_once = (at_once / FEWER).max(1);
+            if suspects.is_empty() {
+                held.blame(&ailment);
+            }
+            drop(held);
             let blame = self.find_culprit(suspects, &ailment, log, asked).await;
             hangs += blame.hangs;
             unexplained += u32::from(!blame.found);
@@ -346,9 +353,9 @@ impl Run<'_, '_, '_> {
         subject: &Subject<'_>,
         health: &Health<'_>,
         asked: &Asked,
-        ill_before: bool,
         at_once: usize,
         queue: &mut VecDeque<Turn>,
+        held: &mut Held<'_, '_, '_, '_>,
     ) -> Leg {
         // A case whose handshakes stall must not keep others from theirs.
         let slots = usize::try_from(asked.max_concurrent_handshakes())
@@ -372,7 +379,7 @@ impl Run<'_, '_, '_> {
                     let _permits = self.permits(weight).await;
                     waiting.borrow_mut().retain(|other| *other != turn);
                     under_way.borrow_mut().push(turn);
-                    (turn, self.one(turn, subject, health, ill_before).await)
+                    (turn, self.one(turn, subject, health).await)
                 });
             }
             tokio::select! {
@@ -381,7 +388,7 @@ impl Run<'_, '_, '_> {
                     None => break Leg::Done,
                     Some((turn, Done::Concluded(report))) => {
                         under_way.borrow_mut().retain(|other| *other != turn);
-                        self.conclude(turn, report);
+                        held.conclude(turn, report);
                     }
                     Some((_, Done::Ill(ailment, _))) => break Leg::Broken(ailment, under_way.take()),
                 },
@@ -401,20 +408,20 @@ impl Run<'_, '_, '_> {
     }
 
     /// Runs a case on a subject, and looks at the subject's health where the case does not speak for it.
-    async fn one(&self, turn: Turn, subject: &Subject<'_>, health: &Health<'_>, ill_before: bool) -> Done {
+    async fn one(&self, turn: Turn, subject: &Subject<'_>, health: &Health<'_>) -> Done {
         let since = Instant::now();
         let logged_before = subject.log_length();
         let (course, earlier) = self.in_all_dialects(turn, subject).await;
         let mut report = Report { course, ailment: None, log: None, micros: micros(since), earlier };
         let failed = report.course.trouble.is_some();
         let must_look =
-            if ill_before { report.course.saw_end && !failed } else { report.course.saw_end || failed };
+            if health.was_ill() { report.course.saw_end && !failed } else { report.course.saw_end || failed };
         let ailment = if must_look { health.look().await.err() } else { None };
         if failed || ailment.is_some() {
             report.log = subject.log_since(logged_before).await;
         }
         match ailment {
-            Some(ailment) if !ill_before => return Done::Ill(ailment, report),
+            Some(ailment) if !health.was_ill() => return Done::Ill(ailment, report),
             ailment => report.ailment = ailment,
         }
         Done::Concluded(report)
@@ -465,10 +472,6 @@ impl Run<'_, '_, '_> {
             many => format!(" (one of {many} cases under way)"),
         };
         let mut blame = Blame::default();
-        if suspects.is_empty() {
-            self.notice(format!("with no case under way, {ailment}"));
-            return blame;
-        }
         let mut innocent = Vec::new();
         let mut waiting: VecDeque<Turn> = suspects.into();
         let mut running = FuturesUnordered::new();

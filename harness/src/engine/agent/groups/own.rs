@@ -27,8 +27,8 @@ impl Run<'_, '_, '_> {
             Ok(subject) => subject,
             Err(error) => return Alone::NotRunning(error),
         };
-        let (health, first) = Health::first(&self.background, &subject, asked).await;
-        let done = self.one(turn, &subject, &health, first.is_err()).await;
+        let (health, _) = Health::first(&self.background, &subject, asked).await;
+        let done = self.one(turn, &subject, &health).await;
         drop(health);
         match done {
             Done::Concluded(report) => {

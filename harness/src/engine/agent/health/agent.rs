@@ -66,11 +66,11 @@ impl<'a> AgentHealth<'a> {
         }
     }
 
-    /// Shakes hands so many times, one after the other, and tells how long each took: up to the end of the
-    /// acknowledgement, and of TLS behind it.
-    pub(super) async fn handshakes(&self, count: usize) -> Vec<Duration> {
-        let mut times = Vec::new();
-        for _ in 0..count {
+    /// Shakes hands so many times, one after the other, or until that took too long, and tells how long each took: up to
+    /// the end of the acknowledgement, and of TLS behind it.
+    pub(super) async fn handshakes(&self, count: usize, within: Duration) -> Vec<Duration> {
+        let (mut times, first) = (Vec::new(), Instant::now());
+        while times.len() < count && first.elapsed() < within {
             let began = Instant::now();
             let Ok(connection) = self.handshake().await else { break };
             if !self.encrypted(&connection).await {

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Ailment;
 use crate::engine::agent::client::Client;
 use crate::engine::agent::conversation::scope::Scope;
@@ -54,17 +56,24 @@ impl<'a> ClientHealth<'a> {
         })
     }
 
-    /// Has it connect so many times in each of its modes, one time after the other, and tells how long each took from the
-    /// line that says so to its answer.
-    pub(super) async fn handshakes(&self, count: usize) -> Vec<(Encryption, Vec<Duration>)> {
+    /// Has it connect so many times in each of its modes, one time after the other, or until that took too long, and tells
+    /// how long each took from the line that says so to its answer.
+    pub(super) async fn handshakes(
+        &self,
+        count: usize,
+        within: Duration,
+    ) -> Vec<(Encryption, Vec<Duration>)> {
         let mut found = Vec::new();
         for mode in [Encryption::None, Encryption::Ssl, Encryption::Aes] {
             if !self.client.manifest().supports.encryption.contains(&mode) {
                 continue;
             }
             let asked = Asked::by(None, mode);
-            let mut times = Vec::new();
+            let (mut times, began) = (Vec::new(), Instant::now());
             for _ in 0..count {
+                if began.elapsed() >= within {
+                    break;
+                }
                 let (background, counterpart) = (self.background, Counterpart::Client(self.client));
                 let conversation =
                     Conversation::new(background, self.case, &asked, background.dialect(), counterpart);

@@ -31,6 +31,9 @@ const DIES_WITHIN: Duration = Duration::from_secs(2);
 /// How many handshakes are measured in each mode.
 const HANDSHAKES: usize = 50;
 
+/// How long that may take: a subject that makes each of them wait is not measured to the end.
+const MEASURED_WITHIN: Duration = Duration::from_secs(5);
+
 /// What a subject did instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ailment {
@@ -112,6 +115,7 @@ impl From<Breakdown> for Ailment {
 pub(super) struct Health<'a> {
     subject: &'a Subject<'a>,
     patient: Patient<'a>,
+    was_ill: bool,
     busy: Mutex<()>,
     /// How many looks were begun.
     begun: Cell<u64>,
@@ -146,12 +150,19 @@ impl<'a> Health<'a> {
             }
         };
         let (busy, begun, last) = (Mutex::new(()), Cell::new(0), RefCell::new(None));
-        let health = Self { subject, patient, busy, begun, last };
+        let mut health = Self { subject, patient, was_ill: false, busy, begun, last };
+        // What every look behind a case does has to go well before the first one.
         let seen = match seen {
-            Ok(()) => Ok(()),
-            Err(ailment) => Err(health.subject.breakdown().unwrap_or(ailment)),
+            Ok(()) => health.look_now().await,
+            Err(ailment) => Err(subject.breakdown().unwrap_or(ailment)),
         };
+        health.was_ill = seen.is_err();
         (health, seen)
+    }
+
+    /// Whether the subject did not serve when it was looked at for the first time.
+    pub(super) fn was_ill(&self) -> bool {
+        self.was_ill
     }
 
     /// Looks again: a look that began after this was called.
@@ -179,10 +190,10 @@ impl<'a> Health<'a> {
         let times = match &self.patient {
             Patient::Agent(health) => {
                 let mode = asked.get("encryption").unwrap_or("none").to_owned();
-                vec![(mode, health.handshakes(HANDSHAKES).await)]
+                vec![(mode, health.handshakes(HANDSHAKES, MEASURED_WITHIN).await)]
             }
             Patient::Client(health) => {
-                let times = health.handshakes(HANDSHAKES).await;
+                let times = health.handshakes(HANDSHAKES, MEASURED_WITHIN).await;
                 times.into_iter().map(|(mode, times)| (word(&mode), times)).collect()
             }
         };
