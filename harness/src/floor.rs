@@ -5,17 +5,16 @@
 //! ```yaml
 //! format: 1
 //! subjects:
-//!   - name: "acme"
-//!     role: codec
-//!     cases:
-//!       - codec/guid/nil
+//! - name: acme
+//!   role: codec
+//!   cases:
+//!   - codec/guid/nil
 //! ```
 //!
 //! A run is [compared](Floor::compare) with it: a case that is skipped, gone or otherwise did not run is missing,
 //! whatever its outcome was before. A floor never shrinks by itself: [`Floor::raise`] adds to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -138,6 +137,26 @@ struct Subject {
     cases: Vec<Spot<String>>,
 }
 
+/// What is written: as it is read, but for the places.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    subjects: Vec<WrittenSubject<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenSubject<'a> {
+    name: &'a str,
+    role: Role,
+    cases: &'a BTreeSet<String>,
+}
+
+impl<'a> From<&'a Recorded> for WrittenSubject<'a> {
+    fn from(recorded: &'a Recorded) -> Self {
+        Self { name: &recorded.name, role: recorded.role, cases: &recorded.cases }
+    }
+}
+
 impl Floor {
     /// Reads a floor.
     ///
@@ -224,20 +243,15 @@ impl Floor {
     }
 
     /// The text of the file: subjects by their names and roles, cases by their names.
-    pub fn render(&self) -> String {
-        let mut subjects: Vec<&Recorded> = self.subjects.iter().collect();
-        subjects.sort_by_key(|subject| (&subject.name, subject.role.to_string()));
-        let mut text = format!("{HEAD}format: 1\n");
-        text.push_str(if subjects.is_empty() { "subjects: []\n" } else { "subjects:\n" });
-        for Recorded { name, role, cases } in subjects {
-            // Writing to memory cannot fail.
-            let _ = writeln!(text, "  - name: {}\n    role: {role}", serde_json::Value::from(name.as_str()));
-            text.push_str(if cases.is_empty() { "    cases: []\n" } else { "    cases:\n" });
-            for case in cases {
-                let _ = writeln!(text, "      - {}", scalar(case));
-            }
-        }
-        text
+    ///
+    /// # Errors
+    ///
+    /// What the writer of YAML says, of which nothing is known that a floor could be the reason of.
+    pub fn render(&self) -> Result<String, String> {
+        let mut subjects: Vec<WrittenSubject<'_>> = self.subjects.iter().map(WrittenSubject::from).collect();
+        subjects.sort_by_key(|subject| (subject.name, subject.role.to_string()));
+        let body = serde_yaml::to_string(&Written { format: 1, subjects });
+        body.map(|body| format!("{HEAD}{body}")).map_err(|error| error.to_string())
     }
 }
 
@@ -267,17 +281,6 @@ fn gone(name: &str, ran: &Ran) -> String {
         format!("not run in mode {mode}: the manifest does not list it under supports.encryption")
     } else {
         format!("there is no such case of role {}", ran.role)
-    }
-}
-
-/// A name as YAML takes it: plain where that is safe.
-fn scalar(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.:@".contains(c);
-    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if name.contains('/') && begins_well && !name.ends_with(':') && name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        serde_json::Value::from(name).to_string()
     }
 }
 

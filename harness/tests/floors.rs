@@ -34,10 +34,13 @@ fn parse(text: &str) -> Result<Floor, Vec<String>> {
     Floor::parse(&Source::new("floor.yaml", text)).map_err(|found| found.iter().map(Finding::line).collect())
 }
 
+fn text(floor: &Floor) -> String {
+    floor.render().expect("YAML")
+}
+
 /// The lines below the head.
 fn body(floor: &Floor) -> String {
-    let text = floor.render();
-    text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect()
+    text(floor).split_inclusive('\n').filter(|line| !line.starts_with('#')).collect()
 }
 
 fn missing(found: &Comparison) -> Vec<String> {
@@ -54,27 +57,27 @@ fn a_floor_is_a_line_for_each_case_in_an_order_of_its_own() {
     ]);
     let expected = r#"format: 1
 subjects:
-  - name: "a: \"b\" # c"
-    role: host
-    cases: []
-  - name: "acme"
-    role: agent
-    cases:
-      - "odd name/x/a"
-      - t/t/rows:two
-      - t/t/rows:two@aes
-  - name: "acme"
-    role: client
-    cases:
-      - t/t/rows:two
-  - name: "zebra"
-    role: codec
-    cases:
-      - codec/x/a
-      - codec/x/b
+- name: 'a: "b" # c'
+  role: host
+  cases: []
+- name: acme
+  role: agent
+  cases:
+  - odd name/x/a
+  - t/t/rows:two
+  - t/t/rows:two@aes
+- name: acme
+  role: client
+  cases:
+  - t/t/rows:two
+- name: zebra
+  role: codec
+  cases:
+  - codec/x/a
+  - codec/x/b
 "#;
     assert_eq!(body(&floor), expected);
-    assert_eq!(parse(&floor.render()).expect("a floor").render(), floor.render());
+    assert_eq!(parse(&text(&floor)).map(|floor| text(&floor)), Ok(text(&floor)));
     assert_eq!(body(&parse("{format: 1, subjects: []}").unwrap()), "format: 1\nsubjects: []\n");
 }
 
@@ -113,11 +116,7 @@ fn a_renamed_case_counts_under_either_name() {
     assert_eq!(floor.compare(&now), Comparison { cases: 2, ..Comparison::default() });
     let mut raised = floor;
     raised.raise(&now);
-    assert!(
-        body(&raised).ends_with("cases:\n      - t/new/a\n      - t/new/rows:uno@aes\n"),
-        "{}",
-        body(&raised)
-    );
+    assert!(body(&raised).ends_with("cases:\n  - t/new/a\n  - t/new/rows:uno@aes\n"), "{}", body(&raised));
 }
 
 #[test]
@@ -235,7 +234,7 @@ proptest! {
         // What no case of the run is called by stays as it was.
         prop_assert_eq!(was.missing, is.missing);
         prop_assert_eq!(floor.compare(&[run]).more, 0);
-        prop_assert_eq!(parse(&floor.render()).expect("a floor").render(), floor.render());
+        prop_assert_eq!(parse(&text(&floor)).map(|floor| text(&floor)), Ok(text(&floor)));
     }
 }
 

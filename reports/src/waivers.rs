@@ -1,13 +1,12 @@
 //! Entries for `expect` of a manifest, made from the failures that a run did not expect: the least that would make
 //! the same run conformant. Each lacks its reason, and a manifest is refused that has one without.
-//!
-//! The text of an entry is written as JSON, which YAML takes for the same.
 
 use std::io::{self, Write};
 
 use iaspec_harness::event::CaseResult;
 use iaspec_harness::verdict::{Outcome, visible};
 use iaspec_harness::waiver;
+use serde::Serialize;
 
 use crate::record::{Record, Standing, SubjectRecord};
 
@@ -20,8 +19,8 @@ const HEAD: &str = "\
 
 /// Writes the entries; nothing where there is none.
 pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
-    let sections: Vec<String> =
-        record.subjects.iter().filter_map(|subject| section(record, subject)).collect();
+    let sections = record.subjects.iter().filter_map(|subject| section(record, subject).transpose());
+    let sections = sections.collect::<io::Result<Vec<String>>>()?;
     if sections.is_empty() {
         return Ok(());
     }
@@ -33,11 +32,12 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The entries of a subject; `None` where nothing about it is unexpected.
-fn section(record: &Record, subject: &SubjectRecord) -> Option<String> {
+fn section(record: &Record, subject: &SubjectRecord) -> io::Result<Option<String>> {
     // The repetitions of a case stand side by side.
     let cases = subject.results.chunk_by(|one, next| one.case == next.case);
     let failing = |results: &&[CaseResult]| results.iter().any(|result| is_unexpected(record, result));
-    let mut entries: Vec<String> = cases.filter(failing).map(|results| entry(record, results)).collect();
+    let entries = cases.filter(failing).map(|results| entry(record, results));
+    let mut entries = entries.collect::<io::Result<Vec<String>>>()?;
     let errors = subject.tally.errors;
     if errors > 0 {
         entries.push(format!("  # {errors} could not be run at all, which is for mending.\n"));
@@ -45,7 +45,7 @@ fn section(record: &Record, subject: &SubjectRecord) -> Option<String> {
     let started = &subject.started;
     let head =
         format!("  # {}, role {}, {}\n", comment(&started.subject), started.role, comment(&started.manifest));
-    (!entries.is_empty()).then(|| head + &entries.concat())
+    Ok((!entries.is_empty()).then(|| head + &entries.concat()))
 }
 
 /// Whether a result is a failure that an entry could expect.
@@ -54,35 +54,44 @@ fn is_unexpected(record: &Record, result: &CaseResult) -> bool {
 }
 
 /// The entry for a case, by the results of all its repetitions, or why there is none.
-fn entry(record: &Record, results: &[CaseResult]) -> String {
+fn entry(record: &Record, results: &[CaseResult]) -> io::Result<String> {
     let Some(first) = results.iter().find(|result| is_unexpected(record, result)) else {
-        return String::new();
+        return Ok(String::new());
     };
     let same = |result: &CaseResult| is_unexpected(record, result) && result.outcome == first.outcome;
     let alike = results.iter().filter(|result| same(result)).count();
     if alike < results.len() {
         let (case, outcome, all) = (comment(&first.case), first.outcome.name(), results.len());
-        return format!(
+        return Ok(format!(
             "  # {case} came to {outcome} in {alike} of {all} repetitions: a waived case fails each time.\n"
-        );
+        ));
     }
     let pinned = waiver::pin(first).filter(|text| results.iter().all(|result| result.says(text)));
     let mut lines = String::new();
     if let Some(entry) = first.expected.as_ref().and_then(|expected| expected.entry.as_deref()) {
         lines.push_str(&format!("  # In place of what {} says of it.\n", comment(entry)));
     }
-    lines.push_str(&format!("  - case: {}\n", scalar(&first.case)));
-    lines.push_str(&format!("    outcome: {}\n", first.outcome.name()));
-    if let Some(text) = pinned {
-        lines.push_str(&format!("    failure: {}\n", scalar(&text)));
-    }
-    lines.push_str("    reason: \"\"\n    owner: \"\"\n");
-    lines
+    let entry = Entry {
+        case: &first.case,
+        outcome: first.outcome.name(),
+        failure: pinned.as_deref(),
+        reason: "",
+        owner: "",
+    };
+    let written = serde_yaml::to_string(&[entry]).map_err(io::Error::other)?;
+    written.lines().for_each(|line| lines.push_str(&format!("  {line}\n")));
+    Ok(lines)
 }
 
-/// A text in the quotes of JSON, which are quotes of YAML, too.
-fn scalar(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// What an entry says, to be completed.
+#[derive(Serialize)]
+struct Entry<'a> {
+    case: &'a str,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+    reason: &'a str,
+    owner: &'a str,
 }
 
 /// A text for one line of a comment.

@@ -106,7 +106,8 @@ impl FloorGate {
         };
         if let Some(draft) = self.draft.take() {
             floor.raise(&ran);
-            write(draft, &floor.render(), &self.path, recorded).map_err(|error| unwritable(&path, &error))?;
+            let text = floor.render().map_err(|error| unwritable(&path, &io::Error::other(error)))?;
+            write(draft, &text, &self.path, recorded).map_err(|error| unwritable(&path, &error))?;
         }
         Ok(FloorReport { path, action, cases, more, missing })
     }

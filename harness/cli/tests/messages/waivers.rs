@@ -126,7 +126,7 @@ fn written_entries_with_reasons_make_the_same_run_conformant() {
     let entries = desk.reads("expect.yaml").expect("entries");
     desk.file("incomplete.yaml", format!("{broken}expect:\n{entries}"));
     assert_eq!(desk.runs(&format!("run incomplete.yaml {filter}")).code, Some(2));
-    let complete = entries.replace("reason: \"\"", "reason: \"ACME-12: ASCII only\"");
+    let complete = entries.replace("reason: ''", "reason: \"ACME-12: ASCII only\"");
     desk.file("complete.yaml", format!("{broken}expect:\n{complete}"));
     let ran = desk.runs(&format!("run complete.yaml {filter}"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
