@@ -36,6 +36,9 @@ pub(crate) struct Empty {
     pub(crate) role: Role,
     /// What it does instead.
     pub(crate) does: String,
+    /// The cases that it runs against where not all are asked for: globs over their names. None means all.
+    #[serde(default)]
+    pub(crate) shows: Vec<Spot<String>>,
 }
 
 /// The whole catalogue.
@@ -158,9 +161,20 @@ impl Fault {
 
     /// Where it shows.
     pub(crate) fn patterns(&self) -> Vec<Pattern> {
-        // Those that are none were found when the catalogue was read.
-        self.shows.iter().filter_map(|text| Pattern::new(text).ok()).collect()
+        patterns(&self.shows)
     }
+}
+
+impl Empty {
+    /// What it runs against.
+    pub(crate) fn patterns(&self) -> Vec<Pattern> {
+        patterns(&self.shows)
+    }
+}
+
+fn patterns(shows: &[Spot<String>]) -> Vec<Pattern> {
+    // Those that are none were found when the catalogue was read.
+    shows.iter().filter_map(|text| Pattern::new(text).ok()).collect()
 }
 
 /// Reads the catalogue and compares it with the vectors and with the faults that there are.
@@ -195,10 +209,11 @@ fn mistakes(source: &Arc<Source>, file: &File, corpus: &Corpus) -> Vec<Finding> 
                 report(clause, message);
             }
         }
-        for text in &fault.shows {
-            if let Err(message) = Pattern::new(text) {
-                report(text, message);
-            }
+    }
+    let shows = file.faults.iter().flat_map(|fault| &fault.shows);
+    for text in shows.chain(file.empty.iter().flat_map(|empty| &empty.shows)) {
+        if let Err(message) = Pattern::new(text) {
+            report(text, message);
         }
     }
     for empty in &file.empty {

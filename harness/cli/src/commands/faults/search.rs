@@ -65,8 +65,12 @@ impl<'a> Search<'a> {
         }
         for none in &catalogue.empty {
             let manifest = with_fault(manifests, none.role, &none.name.value)?;
-            let modes = if arguments.full { Vec::new() } else { vec![Encryption::None] };
-            let plan = plan(&none.name.value, &manifest, Selection { modes, ..Selection::default() })?;
+            let (filters, modes) = match arguments.full {
+                true => (Vec::new(), Vec::new()),
+                false => (none.patterns(), vec![Encryption::None]),
+            };
+            let selection = Selection { filters, modes, ..Selection::default() };
+            let plan = plan(&none.name.value, &manifest, selection)?;
             empty.push((none, manifest, plan));
         }
         Ok(Self { corpus, catalogue, arguments, faults, empty })
@@ -109,7 +113,9 @@ impl<'a> Search<'a> {
         caught: &signals::Caught,
         matrix: &mut Matrix,
     ) -> Result<Vec<(usize, Line)>, Failure> {
-        let attempts = (0..self.faults.len()).map(|at| {
+        // Those that take long begin first, so that none of them is left alone in the end.
+        let slow_or_not = |slow| (0..self.faults.len()).filter(move |at| self.faults[*at].0.slow == slow);
+        let attempts = slow_or_not(true).chain(slow_or_not(false)).map(|at| {
             let attempt = self.attempt(at, interrupt.clone());
             async move { (at, attempt.await) }
         });
