@@ -10,6 +10,10 @@ use crate::protocol::Writer;
 /// The memory in bytes that an empty buffer may keep.
 const KEPT: usize = 4 << 10;
 
+/// How much is copied at once. What is longer the C library leaves to one instruction of the processor, which takes some
+/// (AMD Zen 3 and 4) ten times as long where one of the places lies a few bytes behind the other within their pages.
+const PIECE: usize = 2 << 10;
+
 /// How much memory is made for a frame under way, in terms of what has come of it.
 const GROWTH: usize = 4;
 
@@ -53,7 +57,7 @@ impl Inbox {
         if self.end + bytes.len() > self.memory.len() {
             self.make_room(bytes.len(), announced);
         }
-        self.memory[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        copy(bytes, &mut self.memory[self.end..self.end + bytes.len()]);
         self.end += bytes.len();
     }
 
@@ -67,7 +71,7 @@ impl Inbox {
                 size @ LARGE.. => block::memory(size, affordable.max(needed)),
                 size => vec![0; size.min(affordable)],
             };
-            memory[..self.end - self.start].copy_from_slice(self.bytes());
+            copy(self.bytes(), &mut memory);
             self.memory = memory;
         } else {
             self.memory.copy_within(self.start..self.end, 0);
@@ -83,7 +87,9 @@ impl Inbox {
             self.skip(length);
             return taken;
         }
-        let rest = self.bytes()[length..].to_vec();
+        let behind = &self.bytes()[length..];
+        let mut rest = vec![0; behind.len()];
+        copy(behind, &mut rest);
         let (start, end) = (0, rest.len());
         let whole = std::mem::replace(self, Self { memory: rest, start, end });
         Block::new(whole.memory, whole.start, whole.start + length)
@@ -104,6 +110,13 @@ impl Inbox {
             drop(Block::new(std::mem::take(&mut self.memory), 0, 0));
         }
         (self.start, self.end) = (0, 0);
+    }
+}
+
+/// Copies bytes to the beginning of a place that is large enough, [`PIECE`] by [`PIECE`].
+fn copy(bytes: &[u8], place: &mut [u8]) {
+    for (from, to) in bytes.chunks(PIECE).zip(place.chunks_mut(PIECE)) {
+        to[..from.len()].copy_from_slice(from);
     }
 }
 

@@ -30,6 +30,11 @@ const _: () = {
     assert!(cfg!(target_endian = "little"), "the segment is little-endian, its atomics are the machine's");
 };
 
+/// How much is copied at once. Longer copies are left to one instruction of the processor by the C library, which takes
+/// ten times as long on some (AMD Zen 3 and 4) where the two places lie a little more than whole pages apart, as a page and
+/// what stands behind the heading of allocated memory do; shorter ones go by vectors, wherever they lie.
+const PIECE: usize = 2048;
+
 /// A mapped segment of known capacity.
 pub(crate) struct Mapping {
     map: MmapRaw,
@@ -108,10 +113,12 @@ impl RingMemory {
         let (position, first) = self.span(count, bytes.len());
         let (before, behind) = bytes.split_at(first);
         for (position, part) in [(position, before), (0, behind)] {
-            let target = self.mapping.data(self.direction, position);
-            // SAFETY: `span` has made sure that each part ends within the ring; what a slice points at is never part of a
-            // mapping, so the two do not overlap.
-            unsafe { target.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            for (piece, offset) in part.chunks(PIECE).zip((position..).step_by(PIECE)) {
+                let target = self.mapping.data(self.direction, offset);
+                // SAFETY: `span` has made sure that each part ends within the ring; what a slice points at is never part
+                // of a mapping, so the two do not overlap.
+                unsafe { target.copy_from_nonoverlapping(piece.as_ptr(), piece.len()) };
+            }
         }
     }
 
@@ -120,9 +127,11 @@ impl RingMemory {
         let (position, first) = self.span(count, buffer.len());
         let (before, behind) = buffer.split_at_mut(first);
         for (position, part) in [(position, before), (0, behind)] {
-            let source = self.mapping.data(self.direction, position);
-            // SAFETY: as in `copy_in`.
-            unsafe { source.copy_to_nonoverlapping(part.as_mut_ptr(), part.len()) };
+            for (piece, offset) in part.chunks_mut(PIECE).zip((position..).step_by(PIECE)) {
+                let source = self.mapping.data(self.direction, offset);
+                // SAFETY: as in `copy_in`.
+                unsafe { source.copy_to_nonoverlapping(piece.as_mut_ptr(), piece.len()) };
+            }
         }
     }
 
