@@ -10,7 +10,7 @@
 
 mod support;
 
-use iaspec_harness::format::{Layer, Padding, Secrets};
+use iaspec_harness::format::{Formats, Layer, Padding, Secrets};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
 use support::{FORMATS, bytes};
@@ -355,4 +355,11 @@ fn the_types_are_those_of_the_contract() {
         "update_file",
     ];
     assert_eq!(names, expected);
+}
+
+#[test]
+fn a_format_is_found_by_its_version() {
+    let version = |number| FORMATS.version(number).map(|format| format.protocol.value);
+    assert_eq!([999, 1000, 1500, 2000].map(version), [None, Some(1000), None, Some(2000)]);
+    assert_eq!((FORMATS.oldest_version(), Formats::default().oldest_version()), (1000, 0));
 }

@@ -13,6 +13,7 @@ mod support;
 use iaspec_harness::matching::{Bindings, Cut, Matching, Mismatch};
 use iaspec_harness::vectors::transcript::Party;
 use iaspec_harness::vectors::transcript::data::{Data, Frame};
+use iaspec_harness::vectors::transcript::op::Expected;
 use iaspec_harness::vectors::transcript::play::{AckDefaults, Framing, Player};
 use iaspec_harness::vectors::transcript::value::{Known, SettingName};
 use iaspec_harness::yaml::{Source, Spot, from_node, parse};
@@ -68,6 +69,11 @@ fn message(expected: &str, actual: &str) -> Result<Bindings, Box<Mismatch>> {
 #[case::range_upper_end("[{ack: {value: {range: {from: -5, to: 999}}}}]", "00 e7030000 00000000")]
 #[case::reference("[{ack: {value: {ref: seven}}}]", "00 07000000 00000000")]
 #[case::anything("[{ack: {value: {any: {play: 5}}}}]", "00 12345678 00000000")]
+#[case::server_version_of_four_numbers(
+    "[{ack: {value: 2000}}]",
+    "00 d0070000 01000000 02000000 03000000 04000000"
+)]
+#[case::bytes_behind_it("[{ack: {value: 2000}}, aabb]", "00 d0070000 33000000 aabb")]
 fn an_acknowledgement_that_fits(#[case] expected: &str, #[case] actual: &str) {
     assert_eq!(handshake_bytes(expected, actual), Ok(Vec::new()));
 }
@@ -161,6 +167,11 @@ fn an_acknowledgement_that_does_not_fit(
     "{command: 1, data: [\"ff\", {int32: {any: {play: 1}}}]}",
     "05000000 01000000 ff 78563412"
 )]
+#[case::any_string_then_literal(
+    "{command: 1, data: [{string: {any: {play: x}}}, \"ff\"]}",
+    "05000000 01000000 03 616263 ff"
+)]
+#[case::string_that_lacks("{command: 1, data: [{string: {lacks: [key]}}]}", "04000000 01000000 03 616263")]
 fn a_message_that_fits(#[case] expected: &str, #[case] actual: &str) {
     assert_eq!(message(expected, actual), Ok(Vec::new()));
 }
@@ -186,6 +197,11 @@ fn a_message_that_fits(#[case] expected: &str, #[case] actual: &str) {
     "{command: {any: {play: 3}}, data: [{string: {any: {play: x}}}]}",
     "01000000 03000000 05",
     "field `string` cannot be read"
+)]
+#[case::string_that_does_not_lack(
+    "{command: 1, data: [{string: {lacks: [bc, key]}}]}",
+    "04000000 01000000 03 616263",
+    "field `string` differs"
 )]
 fn a_message_that_does_not_fit(#[case] expected: &str, #[case] actual: &str, #[case] summary: &str) {
     let mismatch = message(expected, actual).expect_err("a mismatch");
@@ -295,6 +311,10 @@ fn a_report_that_fits(#[case] members: &str) {
 #[rstest]
 #[case::another_value("pid: 8", "field `pid` differs", "8", "7")]
 #[case::a_member_that_is_missing("ppid: 7", "field `ppid` differs", "7", "null")]
+#[case::a_list_too_short("argv: [a]", "field `argv` differs", "1 items", "[\"a\",\"--key=1\"]")]
+#[case::a_list_too_long("argv: [a, {any: {}}, b]", "field `argv` differs", "3 items", "[\"a\",\"--key=1\"]")]
+#[case::another_item("argv: [b, {any: {}}]", "field `argv[0]` differs", "\"b\"", "\"a\"")]
+#[case::no_list("pid: []", "field `pid` differs", "0 items", "7")]
 #[case::a_list_that_does_not_lack(
     "argv: {lacks: [secret, key]}",
     "field `argv` differs",
@@ -326,4 +346,99 @@ fn a_message_among_several_is_told_by_its_number() {
     let fits =
         with_matching(|matching| matching.frame(&frame, framing(), &bytes("04000000 67000000 05000000")));
     assert_eq!(fits, Ok(Vec::new()));
+}
+
+#[test]
+fn an_acknowledgement_that_is_cut_short_is_shown_beside_all_of_it() {
+    let mismatch = handshake_bytes("[{ack: {value: 2000}}]", "00 d007").expect_err("it is cut short");
+    assert_eq!(mismatch.summary, "field `value` cannot be read: cut short: 4 bytes expected, 2 left");
+    let bytes = mismatch.bytes.expect("both side by side");
+    assert_eq!((bytes.field.as_str(), bytes.offset), ("value", 3));
+    assert_eq!((bytes.expected_length, bytes.actual_length), (9, 3));
+}
+
+#[test]
+fn bytes_behind_what_no_message_holds_are_counted() {
+    let data: Data = read("[{int32: {any: {play: 7}}}]");
+    let found = with_matching(|matching| matching.data(&data, &bytes("07000000 0000"), None));
+    let mismatch = found.expect_err("two bytes more");
+    assert_eq!(
+        (mismatch.summary.as_str(), mismatch.expected.as_str(), mismatch.actual.as_str()),
+        ("2 bytes left over behind the last field", "4 bytes", "6 bytes")
+    );
+}
+
+#[test]
+fn bytes_of_no_type_differ_at_an_offset() {
+    let data: Data = read("\"001122\"");
+    let found = with_matching(|matching| matching.data(&data, &bytes("001222"), None));
+    assert_eq!(found.expect_err("another byte").summary, "the bytes differ, first at offset 1");
+}
+
+/// With AES and padding by zeros, up to 15 of them may stand behind the data of a message (AES-3).
+#[rstest]
+#[case::literal("\"aabb\"", "aabb", true)]
+#[case::one_zero("\"aabb\"", "aabb 00", true)]
+#[case::fifteen_zeros("\"aabb\"", "aabb 00*15", true)]
+#[case::sixteen_zeros("\"aabb\"", "aabb 00*16", false)]
+#[case::no_zero("\"aabb\"", "aabb 01", false)]
+#[case::a_zero_and_more("\"aabb\"", "aabb 0001", false)]
+#[case::open_data("[{int32: {any: {play: 7}}}]", "09000000 00*15", true)]
+#[case::open_data_and_sixteen("[{int32: {any: {play: 7}}}]", "09000000 00*16", false)]
+#[case::open_data_and_no_zero("[{int32: {any: {play: 7}}}]", "09000000 01", false)]
+fn zeros_may_stand_behind_data(#[case] expected: &str, #[case] actual: &str, #[case] fits: bool) {
+    let expected: Data = read(expected);
+    let ack = AckDefaults { encryption: 2, iv: None, server_version: vec![0] };
+    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
+    let padded = Matching { player, any_command: false, zero_padded: true };
+    assert_eq!(padded.data(&expected, &bytes(actual), None).is_ok(), fits);
+    let unpadded = Matching { zero_padded: false, ..padded };
+    assert_eq!(unpadded.data(&expected, &bytes(actual), None).is_ok(), actual == "aabb");
+}
+
+fn result(expected: &str, actual: Json) -> Result<Bindings, Box<Mismatch>> {
+    let expected: Expected = read(expected);
+    let members = actual.as_object().expect("an object").clone();
+    with_matching(|matching| matching.members(&expected, &members))
+}
+
+#[rstest]
+#[case::what_is_named("{speaks: 2000}", json!({"speaks": 2000, "session": 7}))]
+#[case::what_was_bound("{session: {ref: seven}}", json!({"session": 7}))]
+#[case::data_in_either_case("{command: 3, data: \"00ff\"}", json!({"command": 3, "data": "00FF"}))]
+#[case::data_of_a_type("{data: [{string: {setting: otter_root}}]}", json!({"data": "022f6f"}))]
+#[case::nothing_named("{}", json!({"speaks": 1}))]
+fn a_result_that_fits(#[case] expected: &str, #[case] actual: Json) {
+    assert_eq!(result(expected, actual), Ok(Vec::new()));
+}
+
+#[rstest]
+#[case::another_value("{speaks: 2000}", json!({"speaks": 1000}), "speaks", "2000", "1000")]
+#[case::missing("{speaks: 2000}", json!({}), "speaks", "2000", "null")]
+#[case::number_as_text("{speaks: 2000}", json!({"speaks": "2000"}), "speaks", "2000", "\"2000\"")]
+#[case::data_missing("{data: \"00ff\"}", json!({}), "data", "hexadecimal digits", "null")]
+#[case::data_not_hexadecimal("{data: \"00ff\"}", json!({"data": "0x"}), "data", "hexadecimal digits", "\"0x\"")]
+fn a_result_that_does_not_fit(
+    #[case] expected: &str,
+    #[case] actual: Json,
+    #[case] field: &str,
+    #[case] wanted: &str,
+    #[case] found: &str,
+) {
+    let mismatch = result(expected, actual).expect_err("a mismatch");
+    assert_eq!(
+        (mismatch.summary, mismatch.expected.as_str(), mismatch.actual.as_str()),
+        (format!("field `{field}` differs"), wanted, found)
+    );
+}
+
+#[test]
+fn other_data_of_a_result_and_what_it_binds_are_told() {
+    let mismatch = result("{data: \"00ff\"}", json!({"data": "00fe"})).expect_err("another byte");
+    assert_eq!(mismatch.summary, "the bytes differ, first at offset 1");
+    let bound = result(
+        "{session: {bind: own}, data: [{int32: {bind: n}}]}",
+        json!({"session": 5, "data": "07000000"}),
+    );
+    assert_eq!(bound, Ok(vec![("own".to_owned(), json!(5)), ("n".to_owned(), json!(7))]));
 }

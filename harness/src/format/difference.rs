@@ -66,13 +66,11 @@ impl Formats {
         let offset = first_difference(expected, actual)?;
         let wanted = self.layout(type_name, expected, secrets);
         let found = self.layout(type_name, actual, secrets);
-        let (rows_before, mut rows, mut rows_after) =
-            layer_rows(Layer::Wire, &wanted, expected, &found, actual);
+        let (rows_before, mut rows, rows_after) = layer_rows(Layer::Wire, &wanted, expected, &found, actual);
         if let (Some(a), Some(b)) = (&wanted.plain, &found.plain) {
-            // A frame and its plaintext have few fields each, so nothing is left out before them.
-            let (_, inside, after) = layer_rows(Layer::Plain, &wanted, a, &found, b);
+            // A frame and its plaintext have few fields each, so nothing is left out of either.
+            let (_, inside, _) = layer_rows(Layer::Plain, &wanted, a, &found, b);
             rows.extend(inside);
-            rows_after += after;
         }
         // Inside an encrypted part the field is the one of the plaintext that differs first.
         let inside = wanted.plain.as_ref().zip(found.plain.as_ref());

@@ -4,8 +4,10 @@
 //! to the relay, which makes a connection to the correct agent for each, from the address that the client has.
 
 mod empty;
+mod encryption;
+mod framing;
+mod handshake;
 mod meta;
-mod network;
 mod products;
 mod start;
 
@@ -29,7 +31,17 @@ fn find(name: &str) -> Option<&'static Fault> {
 }
 
 fn all() -> impl Iterator<Item = &'static Fault> {
-    [start::FAULTS, network::FAULTS, meta::FAULTS, products::FAULTS, empty::AGENTS].into_iter().flatten()
+    [
+        start::FAULTS,
+        handshake::FAULTS,
+        framing::FAULTS,
+        encryption::FAULTS,
+        meta::FAULTS,
+        products::FAULTS,
+        empty::AGENTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The names of all faults that an agent can have, in no order.
