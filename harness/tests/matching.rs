@@ -442,3 +442,50 @@ fn other_data_of_a_result_and_what_it_binds_are_told() {
     );
     assert_eq!(bound, Ok(vec![("own".to_owned(), json!(5)), ("n".to_owned(), json!(7))]));
 }
+
+/// Agent types may be written by name, and hexadecimal digits in either case; other text has a case.
+#[rstest]
+#[case::agent_type_by_name(
+    "[{open_session: {agent_type: otter, session: {any: {play: 1}}}}]",
+    "01 05000000",
+    true
+)]
+#[case::another_agent_type(
+    "[{open_session: {agent_type: otter, session: {any: {play: 1}}}}]",
+    "02 05000000",
+    false
+)]
+#[case::digits_in_the_other_case(
+    "[{update_file: {name: {any: {}}, modified_ticks: \"1\", contents: 0AFF}}]",
+    "00 01 00*7 02000000 0aff",
+    true
+)]
+#[case::other_digits(
+    "[{update_file: {name: {any: {}}, modified_ticks: \"1\", contents: 0AFE}}]",
+    "00 01 00*7 02000000 0aff",
+    false
+)]
+#[case::fewer_digits(
+    "[{update_file: {name: {any: {}}, modified_ticks: \"1\", contents: 0A}}]",
+    "00 01 00*7 02000000 0aff",
+    false
+)]
+#[case::text_in_the_other_case(
+    "[{update_file: {name: Xy, modified_ticks: {any: {}}, contents: ff}}]",
+    "02 7859 01 00*7 01000000 ff",
+    false
+)]
+#[case::text_that_is_no_digits(
+    "[{update_file: {name: ab, modified_ticks: {any: {}}, contents: ff}}]",
+    "02 7a7a 01 00*7 01000000 ff",
+    false
+)]
+#[case::the_same_text(
+    "[{update_file: {name: Xy, modified_ticks: {any: {}}, contents: ff}}]",
+    "02 5879 01 00*7 01000000 ff",
+    true
+)]
+fn what_is_written_in_two_ways_is_the_same(#[case] expected: &str, #[case] actual: &str, #[case] fits: bool) {
+    let expected: Data = read(expected);
+    assert_eq!(with_matching(|matching| matching.data(&expected, &bytes(actual), None)).is_ok(), fits);
+}

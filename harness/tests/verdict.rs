@@ -214,6 +214,9 @@ const CUT: &str =
     "error `malformed` at offset 3, field `modified_ticks`: cut short: 8 bytes expected, 7 left";
 const COUNT: &str = "error `malformed` at offset 0 or later, field `bytes`: a count of 5, each at least 1 byte, with 4 bytes left";
 
+const SEALED: &str =
+    "error `malformed` at offset 0 or later, field `length`: a length of 32 with 16 bytes left";
+
 #[rstest]
 #[case::crypto_of_plain_bytes(
     "cut",
@@ -256,6 +259,20 @@ const COUNT: &str = "error `malformed` at offset 0 or later, field `bytes`: a co
     "malformed bytes got another error",
     CUT,
     "error `usage` at offset 3"
+)]
+#[case::encrypted_part_accepted(
+    "sealed-cut",
+    Answer::Ok(r#"{"value":{},"rest":0}"#),
+    "malformed bytes were accepted",
+    SEALED,
+    r#"{"value":{},"rest":0}"#
+)]
+#[case::encrypted_part_of_another_kind(
+    "sealed-cut",
+    error("usage", None),
+    "malformed bytes got another error",
+    SEALED,
+    "error `usage`"
 )]
 #[case::accepted(
     "cut",
@@ -380,6 +397,14 @@ fn long_texts_are_cut_to_200_characters() {
 #[case(Tier::H, Outcome::Warning)]
 fn the_tier_decides_what_a_failure_is(#[case] tier: Tier, #[case] outcome: Outcome) {
     assert_eq!(Outcome::of_failure(tier), outcome);
+}
+
+#[test]
+fn an_outcome_is_called_the_same_in_manifests_and_in_data() {
+    for outcome in [Pass, Fail, Difference, Warning, Skip, Error] {
+        assert_eq!(json!(outcome), json!(outcome.name()));
+    }
+    assert_eq!([Pass, Fail].map(Outcome::name), ["pass", "fail"]);
 }
 
 fn result(outcome: Outcome, expected: Option<Outcome>) -> CaseResult {
