@@ -24,6 +24,7 @@ codec:
      bytes: \"02 6162 01 00*7 01000000 ff 0000\", rest: 2}
   - {id: cut, clauses: [DAT-5], type: update_file, bytes: \"02 6162 00*7\", malformed: {at: 3}}
   - {id: count, clauses: [DAT-5], type: bytes, bytes: \"05000000 00*4\", malformed: {at: 0}}
+  - {id: text, clauses: [DAT-5], type: string, bytes: \"02 ffff\", malformed: {at: 0}}
   - {id: range, clauses: [DAT-1], type: int8, value: 128, fails: usage}
   - {id: unknown, clauses: [DAT-1], type: int9, bytes: \"00\", fails: unsupported}
   - {id: crypto, clauses: [AES-6], type: aes_frame_agent, bytes: \"00000000\", fails: crypto,
@@ -305,6 +306,14 @@ fn malformed_bytes_are_shown_up_to_the_wrong_field() {
         rows,
         [(0, "name length", "02"), (1, "name", "6162"), (3, "modified_ticks", "00000000000000")]
     );
+}
+
+#[test]
+fn a_part_of_the_wrong_field_is_not_shown_as_one_before_it() {
+    let bytes = judge("text", "decode", error("malformed", None)).expect("a problem").bytes.expect("bytes");
+    let rows: Vec<_> =
+        bytes.rows.iter().map(|row| (row.offset, row.field.as_str(), row.expected.as_str())).collect();
+    assert_eq!(rows, [(0, "string", "02ffff")]);
 }
 
 #[rstest]

@@ -112,3 +112,27 @@ fn encrypt<M: BlockModeEncrypt>(mut mode: M, bytes: &mut [u8]) {
 fn decrypt<M: BlockModeDecrypt>(mut mode: M, bytes: &mut [u8]) {
     mode.decrypt_blocks(Array::slice_as_chunks_mut(bytes).0);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test, a panic is the verdict")]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// The first blocks of the examples F.2.1 and F.2.5 of NIST SP 800-38A.
+    #[rstest]
+    #[case("2b7e151628aed2a6abf7158809cf4f3c", "7649abac8119b246cee98e9b12e9197d")]
+    #[case(
+        "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd6"
+    )]
+    fn what_is_padded_already_is_only_encrypted(#[case] key: &str, #[case] sealed: &str) {
+        let iv = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+        let secrets = Secrets { key: hex_text::decode(key).unwrap(), iv, padding: Padding::Pkcs7 };
+        let plain = hex_text::decode("6bc1bee22e409f96e93d7e117393172a").unwrap();
+        assert_eq!(secrets.seal_padded(plain.clone()), Ok(hex_text::decode(sealed).unwrap()));
+        let cut = secrets.seal_padded(plain[..15].to_vec());
+        assert_eq!(cut, Err("15 bytes with their padding are no multiple of 16".to_owned()));
+    }
+}
