@@ -8,8 +8,9 @@
 )]
 
 use iaspec_harness::format::Formats;
-use iaspec_harness::vectors::CorpusFiles;
+use iaspec_harness::vectors::{Corpus, CorpusFiles};
 use rstest::rstest;
+use serde_json::json;
 
 /// A format file with some lines of `types:` added.
 fn format(types: &str) -> String {
@@ -60,6 +61,7 @@ fn the_file_that_the_mistakes_are_put_into_has_none() {
     "measures_an_earlier_field",
     "  t: {fields: [{name: data, type: {raw: {bytes: 1}}}, {name: length, type: int32, measures: data}]}"
 )]
+#[case("measures_itself", "  t: {fields: [{name: length, type: int32, measures: length}]}")]
 #[case(
     "text_measures",
     "  t: {fields: [{name: length, type: text, measures: data}, {name: data, type: {raw: {bytes: 1}}}]}"
@@ -138,4 +140,43 @@ fn one_version_is_described_once() {
     let lines: Vec<_> =
         Formats::read(&files).expect_err("a mistake").iter().map(|found| found.line()).collect();
     assert_eq!(lines, ["formats/again.yaml:2:11: protocol 1 is described twice"]);
+}
+
+fn formats(types: &str) -> Formats {
+    Formats::read(&CorpusFiles::from_texts([("formats/1.yaml", &*format(types))])).expect("no mistake")
+}
+
+#[test]
+fn items_of_a_named_array_are_compared_one_by_one() {
+    let formats = formats("  numbers: {array: {count: int32, of: byte}}");
+    assert_eq!(formats.value_difference("numbers", &json!([1, 2]), &json!([1, 2.0]), None), None);
+    let difference = formats.value_difference("numbers", &json!([1, 2]), &json!([1, 3]), None).expect("one");
+    assert_eq!((difference.path.as_str(), difference.actual), ("numbers[1]", Some(json!(3))));
+}
+
+#[test]
+fn the_smallest_list_is_what_a_count_is_judged_by() {
+    // Two or four numbers of 4 bytes: two items take 16 bytes at least.
+    let formats = formats(
+        "  item: {fields: [{name: a, type: {list: {of: int32, items: [4, 2]}}}]}\n  items: {array: {count: int32, of: item}}",
+    );
+    let bytes = [&2_i32.to_le_bytes()[..], &[0; 15]].concat();
+    let error = formats.decode("items", &bytes, None).expect_err("it cannot fit");
+    assert_eq!(
+        (error.path.as_str(), error.reason.as_str()),
+        ("items", "a count of 2, each at least 8 bytes, with 15 bytes left")
+    );
+}
+
+#[test]
+fn a_clause_that_a_format_cites_has_to_exist() {
+    let files = CorpusFiles::embedded();
+    let text = files.get("formats/2000.yaml").expect("part of the corpus").text.replace("MTA-3]", "MTA-33]");
+    let (_, findings) = Corpus::load(&files.with("formats/2000.yaml", &text));
+    let lines: Vec<_> = findings.iter().map(|found| found.line()).collect();
+    assert!(
+        !lines.is_empty() && lines.iter().all(|line| line.starts_with("formats/2000.yaml:")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().all(|line| line.contains("MTA-33")), "{lines:?}");
 }

@@ -10,7 +10,7 @@
 
 mod support;
 
-use iaspec_harness::format::{Formats, Layer, Padding, Secrets};
+use iaspec_harness::format::{Formats, Layer, Padding, Secrets, Wrong};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
 use support::{FORMATS, bytes};
@@ -362,4 +362,22 @@ fn a_format_is_found_by_its_version() {
     let version = |number| FORMATS.version(number).map(|format| format.protocol.value);
     assert_eq!([999, 1000, 1500, 2000].map(version), [None, Some(1000), None, Some(2000)]);
     assert_eq!((FORMATS.oldest_version(), Formats::default().oldest_version()), (1000, 0));
+}
+
+/// Plaintexts that end with something else than 1 to 16 equal bytes (AES-6), made with padding by zeros.
+#[rstest]
+#[case::a_zero("00*12", "the last byte, 00, is no PKCS7 padding")]
+// With the command and the end of the vector, seventeen bytes of 17 in a row.
+#[case::seventeen("11*12", "the last byte, 11, is no PKCS7 padding")]
+#[case::two_of_three("00*9 010303", "the last 3 bytes, 010303, are no PKCS7 padding")]
+fn a_padding_that_is_none_does_not_open(#[case] data: &str, #[case] reason: &str) {
+    let next_iv = format!("{}11", "00".repeat(15));
+    let value = json!({"next_iv": next_iv, "command": 0x1111_1111, "data": hex::encode(bytes(data))});
+    let frame = FORMATS.encode("aes_frame_agent", &value, Some(&secrets(KEY_128, Padding::Zeros))).unwrap();
+    let error = FORMATS.decode("aes_frame_agent", &frame, Some(&secrets(KEY_128, Padding::Pkcs7)));
+    let error = error.expect_err("it does not open");
+    assert_eq!(
+        (error.wrong, error.path.as_str(), error.reason.as_str()),
+        (Wrong::Crypto, "encrypted", reason)
+    );
 }

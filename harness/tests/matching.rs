@@ -10,7 +10,7 @@
 
 mod support;
 
-use iaspec_harness::matching::{Bindings, Cut, Matching, Mismatch};
+use iaspec_harness::matching::{Bindings, Cut, Matching, Mismatch, good_length};
 use iaspec_harness::vectors::transcript::Party;
 use iaspec_harness::vectors::transcript::data::{Data, Frame};
 use iaspec_harness::vectors::transcript::op::Expected;
@@ -488,4 +488,29 @@ fn other_data_of_a_result_and_what_it_binds_are_told() {
 fn what_is_written_in_two_ways_is_the_same(#[case] expected: &str, #[case] actual: &str, #[case] fits: bool) {
     let expected: Data = read(expected);
     assert_eq!(with_matching(|matching| matching.data(&expected, &bytes(actual), None)).is_ok(), fits);
+}
+
+/// A message of the agent in mode aes with padding by zeros: its plaintext has the next vector in place of the length, and
+/// the zeros behind it count as data (AES-3).
+#[rstest]
+// 16 + 4 + 2 bytes of plaintext and 10 zeros
+#[case("{command: 3, data: [\"aabb\"]}", Party::Agent, "0c000000 03000000 aabb 00*10")]
+// 16 + 4 + 12 bytes, which is a multiple of 16
+#[case("{command: 3, data: [\"bb*12\"]}", Party::Agent, "0c000000 03000000 bb*12")]
+// 16 + 5 + 2 bytes and 9 zeros
+#[case("{target: otter, command: 3, data: [\"aabb\"]}", Party::Client, "0b000000 01 03000000 aabb 00*9")]
+fn a_message_is_padded_with_zeros(#[case] frame: &str, #[case] party: Party, #[case] expected: &str) {
+    let frame: Spot<Frame> = read(frame);
+    let framing = Framing::new(&FORMATS, party, 1000).expect("a framing");
+    let ack = AckDefaults { encryption: 2, iv: None, server_version: vec![0] };
+    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
+    let padded = Matching { player, any_command: false, zero_padded: true };
+    assert_eq!(padded.exact_frame(&frame, framing).unwrap(), Some(bytes(expected)));
+    assert_eq!(padded.frame(&frame, framing, &bytes(expected)), Ok(Vec::new()));
+}
+
+#[test]
+fn the_lengths_that_are_taken_are_told() {
+    // 80 MiB, as the cuts above have it.
+    assert_eq!(good_length(), "0 to 83886080");
 }
