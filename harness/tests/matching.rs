@@ -514,3 +514,101 @@ fn the_lengths_that_are_taken_are_told() {
     // 80 MiB, as the cuts above have it.
     assert_eq!(good_length(), "0 to 83886080");
 }
+
+fn client_framing() -> Framing<'static> {
+    Framing::new(&FORMATS, Party::Client, 1000).expect("a framing")
+}
+
+fn from_client(expected: &str, actual: &str) -> Result<Bindings, Box<Mismatch>> {
+    let expected: Spot<Frame> = read(expected);
+    with_matching(|matching| matching.frame(&expected, client_framing(), &bytes(actual)))
+}
+
+/// A literal message of a subject whose responses may carry any command: everything else has to be as it stands.
+#[rstest]
+#[case::the_same("04000000 03000000 07000000", true)]
+#[case::another_command("04000000 09000000 07000000", true)]
+#[case::other_data("04000000 03000000 08000000", false)]
+#[case::other_data_and_command("04000000 09000000 08000000", false)]
+#[case::another_length("05000000 03000000 07000000", false)]
+#[case::a_byte_more("04000000 03000000 07000000 00", false)]
+#[case::a_byte_less("04000000 03000000 070000", false)]
+fn of_a_literal_message_only_the_command_may_be_another(#[case] actual: &str, #[case] fits: bool) {
+    let expected: Spot<Frame> = read("\"04000000 03000000 07000000\"");
+    let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
+    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
+    let any = Matching { player, any_command: true, zero_padded: false };
+    assert_eq!(any.frame(&expected, framing(), &bytes(actual)).is_ok(), fits);
+}
+
+const OPEN: &str = "{command: 3, data: [{int32: {any: {play: 1}}}]}";
+const OPEN_TO_OTTER: &str = "{target: otter, command: 3, data: [{int32: {any: {play: 1}}}]}";
+
+#[rstest]
+#[case::right("04000000 01 03000000 07000000", None)]
+#[case::another_target("04000000 02 03000000 07000000", Some(("target", 4)))]
+#[case::another_command("04000000 01 04000000 07000000", Some(("command", 5)))]
+fn a_message_with_open_data_is_for_somebody(#[case] actual: &str, #[case] wrong: Option<(&str, usize)>) {
+    let found = from_client(OPEN_TO_OTTER, actual);
+    assert_eq!(found.is_ok(), wrong.is_none());
+    let Some((field, offset)) = wrong else { return };
+    let mismatch = found.expect_err("a mismatch");
+    assert_eq!(mismatch.summary, format!("field `{field}` differs"));
+    let bytes = mismatch.bytes.expect("both side by side");
+    assert_eq!((bytes.field.as_str(), bytes.offset), (field, offset));
+    assert_eq!((bytes.expected_length, bytes.actual_length), (13, 13));
+}
+
+#[test]
+fn a_message_with_open_data_has_a_command_and_a_length() {
+    let mismatch = message(OPEN, "04000000 04000000 07000000").expect_err("another command");
+    assert_eq!((mismatch.expected.as_str(), mismatch.actual.as_str()), ("3", "4"));
+    let bytes = mismatch.bytes.expect("both side by side");
+    assert_eq!((bytes.field.as_str(), bytes.offset, bytes.expected_length), ("command", 4, 12));
+    let mismatch = message(OPEN, "04000000 03000000 07000000 00").expect_err("a byte behind the message");
+    assert_eq!(mismatch.summary, "field `length` does not fit the message");
+    assert_eq!((mismatch.expected.as_str(), mismatch.actual.as_str()), ("5 bytes", "13 bytes"));
+    assert!(message("{command: {any: {play: 1}}}", "00000000 07000000").is_ok());
+    let mismatch = message("{command: {any: {play: 1}}}", "01000000 07000000 00").expect_err("data");
+    assert_eq!(
+        (mismatch.summary.as_str(), mismatch.expected.as_str(), mismatch.actual.as_str()),
+        ("the message has data", "no data", "1 byte")
+    );
+}
+
+/// Data are shown by the type that a meta message of that command has; what goes to a product means nothing here.
+#[rstest]
+#[case::meta("01000000 00 03000000 01", "01000000 00 03000000 02", "agent_type")]
+#[case::product("01000000 01 03000000 01", "01000000 01 03000000 02", "data")]
+#[case::unknown_command("01000000 00 63000000 01", "01000000 00 63000000 02", "data")]
+fn data_are_shown_by_their_type(#[case] expected: &str, #[case] actual: &str, #[case] field: &str) {
+    let mismatch = from_client(&format!("\"{expected}\""), actual).expect_err("other data");
+    assert_eq!(mismatch.summary, format!("field `{field}` differs, first at offset 9"));
+    let rows = mismatch.bytes.expect("both side by side").rows;
+    let places: Vec<_> = rows.iter().map(|row| (row.offset, row.field.as_str(), row.differs)).collect();
+    assert_eq!(places, [(0, "length", false), (4, "target", false), (5, "command", false), (9, field, true)]);
+}
+
+#[test]
+fn of_long_data_the_fields_around_the_difference_are_shown_and_the_others_counted() {
+    // Update Agent with 300 files of four fields each: name length, name, modification time, count of contents.
+    let message = |names: &[u8]| {
+        let files = names.iter().flat_map(|name| [&[1, *name][..], &[0; 12]].concat());
+        let data = [&[1, 0x2c, 1, 0, 0][..], &files.collect::<Vec<u8>>(), &[0; 4]].concat();
+        [&bytes("71100000 00 02000000")[..], &data].concat()
+    };
+    let mut names = [b'a'; 300];
+    let expected = message(&names);
+    names[150] = b'b';
+    let expected: Spot<Frame> = read(&format!("\"{}\"", hex::encode(expected)));
+    let found = with_matching(|matching| matching.frame(&expected, client_framing(), &message(&names)));
+    let difference = found.expect_err("another name").bytes.expect("both side by side");
+    assert_eq!(
+        (difference.field.as_str(), difference.offset),
+        ("assemblies[150].name", 9 + 5 + 150 * 14 + 1)
+    );
+    // Length, target, command, agent type, count, 150 files and one length stand before; 1206 fields in all.
+    assert_eq!((difference.rows_before, difference.rows.len()), (606 - 32, 64));
+    assert_eq!(difference.rows_after, 1206 - (606 - 32) - 64);
+    assert_eq!((difference.rows[32].offset, difference.rows[32].differs), (9 + 5 + 150 * 14 + 1, true));
+}

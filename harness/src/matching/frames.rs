@@ -291,7 +291,13 @@ impl Matching<'_> {
             row.offset += header;
             row
         });
-        difference.rows.splice(place..=place, rows);
+        // Where fields of the data are left out, so are those in front of the data.
+        if inside.rows_before > 0 {
+            difference.rows_before += place + inside.rows_before;
+            difference.rows.splice(..=place, rows);
+        } else {
+            difference.rows.splice(place..=place, rows);
+        }
         difference.rows_after += inside.rows_after;
         Some(difference)
     }
