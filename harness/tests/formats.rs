@@ -381,3 +381,13 @@ fn a_padding_that_is_none_does_not_open(#[case] data: &str, #[case] reason: &str
         (Wrong::Crypto, "encrypted", reason)
     );
 }
+
+#[rstest]
+#[case::nothing("00000000", "a length of 0 is not a positive multiple of 16")]
+// With padding by zeros, 21 bytes would hold a vector, a command and a byte of data.
+#[case::no_multiple("15000000 00*21", "a length of 21 is not a positive multiple of 16")]
+fn what_is_not_whole_blocks_does_not_open(#[case] frame: &str, #[case] reason: &str) {
+    let error = FORMATS.decode("aes_frame_agent", &bytes(frame), Some(&secrets(KEY_128, Padding::Zeros)));
+    let error = error.expect_err("it does not open");
+    assert_eq!((error.wrong, error.path.as_str(), error.reason.as_str()), (Wrong::Crypto, "length", reason));
+}

@@ -135,4 +135,12 @@ mod tests {
         let cut = secrets.seal_padded(plain[..15].to_vec());
         assert_eq!(cut, Err("15 bytes with their padding are no multiple of 16".to_owned()));
     }
+    #[rstest]
+    #[case(0)]
+    #[case(21)]
+    fn what_is_not_whole_blocks_is_not_opened(#[case] length: usize) {
+        let secrets = Secrets { key: vec![0; 16], iv: [0; 16], padding: Padding::Zeros };
+        let told = format!("{length} encrypted bytes are not a positive multiple of 16");
+        assert_eq!(secrets.open(&vec![0; length]), Err(told));
+    }
 }
