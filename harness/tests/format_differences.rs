@@ -12,7 +12,7 @@ mod support;
 use iaspec_harness::format::{Padding, Secrets};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-use support::{FORMATS, bytes};
+use support::{FORMATS, bytes, update_of_300_files};
 
 fn secrets(padding: Padding) -> Secrets {
     let iv = bytes("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().expect("16 bytes");
@@ -328,15 +328,11 @@ fn long_fields_are_shown_around_the_difference() {
 
 #[test]
 fn of_many_fields_only_those_around_the_difference_are_kept() {
-    // 300 files of four fields each: name length, name, modification time, count of contents.
-    let message = |names: &[u8]| {
-        let files = names.iter().flat_map(|name| [&[1, *name][..], &[0; 12]].concat());
-        [&[1, 0x2c, 1, 0, 0][..], &files.collect::<Vec<u8>>(), &[0; 4]].concat()
-    };
     let mut names = [b'a'; 300];
-    let expected = message(&names);
+    let expected = update_of_300_files(&names);
     names[150] = b'b';
-    let difference = FORMATS.byte_difference("update_agent", &expected, &message(&names), None).unwrap();
+    let difference =
+        FORMATS.byte_difference("update_agent", &expected, &update_of_300_files(&names), None).unwrap();
     assert_eq!((difference.field.as_str(), difference.offset), ("assemblies[150].name", 5 + 150 * 14 + 1));
     // Agent type, count, 150 files and one length stand before; 1203 fields in all.
     assert_eq!((difference.rows_before, difference.rows.len()), (603 - 32, 64));

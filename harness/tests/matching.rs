@@ -20,7 +20,7 @@ use iaspec_harness::yaml::{Source, Spot, from_node, parse};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-use support::{FORMATS, bytes};
+use support::{FORMATS, bytes, update_of_300_files};
 
 /// A run whose Otter root path is `/o`, and in which 7 was bound to `seven`.
 struct Run;
@@ -36,9 +36,14 @@ impl Known for Run {
 }
 
 fn with_matching<T>(call: impl FnOnce(Matching<'_>) -> T) -> T {
+    with_readings(false, false, call)
+}
+
+/// The same for a subject whose responses may carry any command, or whose AES pads with zeros.
+fn with_readings<T>(any_command: bool, zero_padded: bool, call: impl FnOnce(Matching<'_>) -> T) -> T {
     let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
     let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    call(Matching { player, any_command: false, zero_padded: false })
+    call(Matching { player, any_command, zero_padded })
 }
 
 fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> T {
@@ -234,11 +239,10 @@ fn what_is_bound_comes_back() {
 #[test]
 fn any_command_will_do_where_the_subject_reads_it_so() {
     let expected: Spot<Frame> = read("{command: 3, data: [{int32: 7}]}");
-    let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
-    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    let any = Matching { player, any_command: true, zero_padded: false };
-    assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 07000000")).is_ok());
-    assert!(any.frame(&expected, framing(), &bytes("04000000 09000000 08000000")).is_err());
+    let fits =
+        |actual| with_readings(true, false, |any| any.frame(&expected, framing(), &bytes(actual)).is_ok());
+    assert!(fits("04000000 09000000 07000000"));
+    assert!(!fits("04000000 09000000 08000000"));
 }
 
 #[rstest]
@@ -388,12 +392,10 @@ fn bytes_of_no_type_differ_at_an_offset() {
 #[case::open_data_and_no_zero("[{int32: {any: {play: 7}}}]", "09000000 01", false)]
 fn zeros_may_stand_behind_data(#[case] expected: &str, #[case] actual: &str, #[case] fits: bool) {
     let expected: Data = read(expected);
-    let ack = AckDefaults { encryption: 2, iv: None, server_version: vec![0] };
-    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    let padded = Matching { player, any_command: false, zero_padded: true };
-    assert_eq!(padded.data(&expected, &bytes(actual), None).is_ok(), fits);
-    let unpadded = Matching { zero_padded: false, ..padded };
-    assert_eq!(unpadded.data(&expected, &bytes(actual), None).is_ok(), actual == "aabb");
+    let taken = |zero_padded| {
+        with_readings(false, zero_padded, |matching| matching.data(&expected, &bytes(actual), None).is_ok())
+    };
+    assert_eq!((taken(true), taken(false)), (fits, actual == "aabb"));
 }
 
 fn result(expected: &str, actual: Json) -> Result<Bindings, Box<Mismatch>> {
@@ -502,11 +504,10 @@ fn what_is_written_in_two_ways_is_the_same(#[case] expected: &str, #[case] actua
 fn a_message_is_padded_with_zeros(#[case] frame: &str, #[case] party: Party, #[case] expected: &str) {
     let frame: Spot<Frame> = read(frame);
     let framing = Framing::new(&FORMATS, party, 1000).expect("a framing");
-    let ack = AckDefaults { encryption: 2, iv: None, server_version: vec![0] };
-    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    let padded = Matching { player, any_command: false, zero_padded: true };
-    assert_eq!(padded.exact_frame(&frame, framing).unwrap(), Some(bytes(expected)));
-    assert_eq!(padded.frame(&frame, framing, &bytes(expected)), Ok(Vec::new()));
+    with_readings(false, true, |padded| {
+        assert_eq!(padded.exact_frame(&frame, framing).unwrap(), Some(bytes(expected)));
+        assert_eq!(padded.frame(&frame, framing, &bytes(expected)), Ok(Vec::new()));
+    });
 }
 
 #[test]
@@ -535,10 +536,8 @@ fn from_client(expected: &str, actual: &str) -> Result<Bindings, Box<Mismatch>> 
 #[case::a_byte_less("04000000 03000000 070000", false)]
 fn of_a_literal_message_only_the_command_may_be_another(#[case] actual: &str, #[case] fits: bool) {
     let expected: Spot<Frame> = read("\"04000000 03000000 07000000\"");
-    let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
-    let player = Player { formats: &FORMATS, known: &Run, ack: &ack };
-    let any = Matching { player, any_command: true, zero_padded: false };
-    assert_eq!(any.frame(&expected, framing(), &bytes(actual)).is_ok(), fits);
+    let found = with_readings(true, false, |any| any.frame(&expected, framing(), &bytes(actual)));
+    assert_eq!(found.is_ok(), fits);
 }
 
 const OPEN: &str = "{command: 3, data: [{int32: {any: {play: 1}}}]}";
@@ -591,12 +590,8 @@ fn data_are_shown_by_their_type(#[case] expected: &str, #[case] actual: &str, #[
 
 #[test]
 fn of_long_data_the_fields_around_the_difference_are_shown_and_the_others_counted() {
-    // Update Agent with 300 files of four fields each: name length, name, modification time, count of contents.
-    let message = |names: &[u8]| {
-        let files = names.iter().flat_map(|name| [&[1, *name][..], &[0; 12]].concat());
-        let data = [&[1, 0x2c, 1, 0, 0][..], &files.collect::<Vec<u8>>(), &[0; 4]].concat();
-        [&bytes("71100000 00 02000000")[..], &data].concat()
-    };
+    let message =
+        |names: &[u8; 300]| [&bytes("71100000 00 02000000")[..], &update_of_300_files(names)].concat();
     let mut names = [b'a'; 300];
     let expected = message(&names);
     names[150] = b'b';

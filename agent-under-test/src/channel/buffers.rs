@@ -88,8 +88,8 @@ impl Inbox {
             return taken;
         }
         let behind = &self.bytes()[length..];
-        let mut rest = vec![0; behind.len()];
-        copy(behind, &mut rest);
+        let mut rest = Vec::with_capacity(behind.len());
+        behind.chunks(PIECE).for_each(|piece| rest.extend_from_slice(piece));
         let (start, end) = (0, rest.len());
         let whole = std::mem::replace(self, Self { memory: rest, start, end });
         Block::new(whole.memory, whole.start, whole.start + length)

@@ -135,6 +135,7 @@ mod tests {
         let cut = secrets.seal_padded(plain[..15].to_vec());
         assert_eq!(cut, Err("15 bytes with their padding are no multiple of 16".to_owned()));
     }
+
     #[rstest]
     #[case(0)]
     #[case(21)]

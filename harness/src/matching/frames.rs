@@ -292,12 +292,9 @@ impl Matching<'_> {
             row
         });
         // Where fields of the data are left out, so are those in front of the data.
-        if inside.rows_before > 0 {
-            difference.rows_before += place + inside.rows_before;
-            difference.rows.splice(..=place, rows);
-        } else {
-            difference.rows.splice(place..=place, rows);
-        }
+        let from = if inside.rows_before > 0 { 0 } else { place };
+        difference.rows_before += place - from + inside.rows_before;
+        difference.rows.splice(from..=place, rows);
         difference.rows_after += inside.rows_after;
         Some(difference)
     }

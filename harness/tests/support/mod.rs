@@ -21,6 +21,13 @@ pub(crate) fn bytes(hex: &str) -> Vec<u8> {
     iaspec_harness::hex_text::parse(hex).expect("hex")
 }
 
+/// The data of Update Agent with 300 files, whose names are of a byte each. Each file has four fields: name length, name,
+/// modification time, count of contents.
+pub(crate) fn update_of_300_files(names: &[u8; 300]) -> Vec<u8> {
+    let files = names.iter().flat_map(|name| [&[1, *name][..], &[0; 12]].concat());
+    [&[1, 0x2c, 1, 0, 0][..], &files.collect::<Vec<u8>>(), &[0; 4]].concat()
+}
+
 /// Clauses and formats as they are, and one file of cases.
 pub(crate) fn files_with(path: &str, text: &str) -> CorpusFiles {
     let embedded = CorpusFiles::embedded();
