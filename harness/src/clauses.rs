@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::finding::Finding;
 use crate::yaml::{Source, Spot, from_node, parse};
 
-/// How a clause is known, from the firmest to the weakest.
+/// How a clause is known, and so what breaking it means, from the gravest to the mildest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Tier {
     /// Documented: the published pages say so.
     D,
     /// Regression: the release notes say that this was broken and is fixed.
     R,
+    /// Contract: the subject claims to follow an interface of this harness. Breaking it is a failure, but no
+    /// non-conformance with the protocol.
+    C,
     /// Inferred: the pages leave it open; this is a reading of them.
     I,
     /// Hardening: not in the pages, any careful implementer would do it.
@@ -29,6 +32,7 @@ impl Tier {
         match self {
             Tier::D => "documented",
             Tier::R => "regression",
+            Tier::C => "contract",
             Tier::I => "inferred",
             Tier::H => "hardening",
         }
@@ -48,10 +52,11 @@ impl std::str::FromStr for Tier {
         match text {
             "D" | "d" => Ok(Tier::D),
             "R" | "r" => Ok(Tier::R),
+            "C" | "c" => Ok(Tier::C),
             "I" | "i" => Ok(Tier::I),
             "H" | "h" => Ok(Tier::H),
             other => Err(format!(
-                "`{other}` is not a tier; there are D (documented), R (regression), I (inferred) and H (hardening)"
+                "`{other}` is not a tier; there are D (documented), R (regression), C (contract), I (inferred) and H (hardening)"
             )),
         }
     }

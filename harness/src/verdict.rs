@@ -16,7 +16,7 @@ use crate::vectors::codec::{DecodeExpectation, EncodeExpectation};
 pub enum Outcome {
     /// As expected.
     Pass,
-    /// A step of a documented or regression clause failed: non-conformance.
+    /// A documented or regression clause is broken, which is non-conformance, or a contract clause.
     Fail,
     /// A step of an inferred clause failed: another reading.
     Difference,
@@ -32,7 +32,7 @@ impl Outcome {
     /// What the failure of a step of a tier means.
     pub fn of_failure(tier: Tier) -> Self {
         match tier {
-            Tier::D | Tier::R => Outcome::Fail,
+            Tier::D | Tier::R | Tier::C => Outcome::Fail,
             Tier::I => Outcome::Difference,
             Tier::H => Outcome::Warning,
         }

@@ -8,7 +8,7 @@
 )]
 
 use iaspec_harness::clauses::Clauses;
-use iaspec_harness::clauses::Tier::{self, D, H, I, R};
+use iaspec_harness::clauses::Tier::{self, C, D, H, I, R};
 use iaspec_harness::finding::Finding;
 use iaspec_harness::vectors::CorpusFiles;
 use iaspec_harness::yaml::Source;
@@ -193,6 +193,7 @@ fn the_nearest_clause_is_suggested(#[case] written: &str, #[case] expected: Opti
 #[rstest]
 #[case("D", D)]
 #[case("r", R)]
+#[case("c", C)]
 #[case("I", I)]
 #[case("h", H)]
 fn a_tier_is_written_as_a_letter(#[case] text: &str, #[case] tier: Tier) {
@@ -205,7 +206,7 @@ fn another_letter_is_no_tier() {
     let message = "X".parse::<Tier>().expect_err("no tier");
     assert_eq!(
         message,
-        "`X` is not a tier; there are D (documented), R (regression), I (inferred) and H (hardening)"
+        "`X` is not a tier; there are D (documented), R (regression), C (contract), I (inferred) and H (hardening)"
     );
 }
 

@@ -402,6 +402,7 @@ fn long_texts_are_cut_to_200_characters() {
 #[rstest]
 #[case(Tier::D, Outcome::Fail)]
 #[case(Tier::R, Outcome::Fail)]
+#[case(Tier::C, Outcome::Fail)]
 #[case(Tier::I, Outcome::Difference)]
 #[case(Tier::H, Outcome::Warning)]
 fn the_tier_decides_what_a_failure_is(#[case] tier: Tier, #[case] outcome: Outcome) {

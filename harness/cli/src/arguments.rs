@@ -214,7 +214,7 @@ pub(crate) struct Which {
     /// Only cases that cite a clause (DAT-2) or one of a group (DAT); may be given several times
     #[arg(long, value_name = "ID", env = "IASPEC_CLAUSE", value_delimiter = ',')]
     pub(crate) clause: Vec<String>,
-    /// Only cases of a tier: D, R, I or H; may be given several times
+    /// Only cases that cite a clause of a tier: D, R, C, I or H; may be given several times
     #[arg(long, value_name = "TIER", env = "IASPEC_TIER", value_delimiter = ',')]
     pub(crate) tier: Vec<Tier>,
 }
