@@ -19,7 +19,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clauses::Tier;
+use crate::clauses::{Clauses, Tier};
 use crate::floor::FloorReport;
 use crate::subject::Role;
 use crate::subject::manifest::{Claims, Readings};
@@ -159,9 +159,9 @@ pub struct CaseResult {
     pub title: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// What a failure of it weighs.
+    /// What its failure weighs: the tier of the gravest clause that is broken; where none is, of the first that is cited.
     pub tier: Tier,
-    /// The clauses it cites.
+    /// The clauses it cites, the one that it is about first, and those that turned out to be broken.
     pub clauses: Vec<String>,
     /// What the manifest expects of the case, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +184,24 @@ pub struct CaseResult {
     pub rerun: Option<String>,
     /// From its first request to its last answer, in microseconds.
     pub micros: u64,
+}
+
+impl CaseResult {
+    /// The result of a case in which these problems were met, each of which gets the clause that it breaks. The gravest
+    /// of those clauses decides about outcome and tier; without problems the result stays as it is.
+    #[must_use]
+    pub fn with_problems(mut self, mut problems: Vec<Problem>, clauses: &Clauses) -> Self {
+        if let Some(tier) = clauses.attribute(&self.clauses, &mut problems) {
+            (self.tier, self.outcome) = (tier, Outcome::of_failure(tier));
+        }
+        for clause in problems.iter().filter_map(|problem| problem.clause.as_ref()) {
+            if !self.clauses.contains(clause) {
+                self.clauses.push(clause.clone());
+            }
+        }
+        self.problems = problems;
+        self
+    }
 }
 
 /// One thing that happened on a connection.

@@ -10,12 +10,13 @@
 //! - [`subject`]: manifests, and the processes that they describe.
 //! - [`engine`]: runs cases against subjects.
 //! - [`probe`]: what a live agent speaks, for the engine and for operators.
-//! - [`matching`], [`verdict`]: what an observation means; [`waiver`]: whether a failure is an expected one.
+//! - [`matching`], [`verdict`], [`citation`]: what an observation means, and which clause it breaks; [`waiver`]: whether a failure is an expected one.
 //! - [`floor`]: which cases must run, because they did before.
 //! - [`event`]: what happened, for reports.
 //! - [`annotate`]: a case laid out for a reader, byte by byte.
 
 pub mod annotate;
+pub mod citation;
 pub mod clauses;
 pub mod engine;
 pub mod event;

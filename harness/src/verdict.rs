@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::citation::own;
 use crate::clauses::Tier;
 use crate::format::{ByteDifference, FieldSpan, Formats, Layer, Row, Undecodable};
 use crate::hex_text::{self, amount};
@@ -62,6 +63,10 @@ pub struct Problem {
     pub expected: String,
     /// What came instead.
     pub actual: String,
+    /// The clause that this breaks. Where a step names none, [`Clauses::attribute`](crate::clauses::Clauses::attribute)
+    /// finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<String>,
     /// The bytes side by side, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<ByteDifference>,
@@ -125,10 +130,10 @@ pub fn judge_encode(
         return problem("encode", "the subject refused a valid value", wanted, answer.describe());
     };
     let Ok(Encoded { hex: text }) = serde_json::from_str(text) else {
-        return problem("encode", "the answer has no text `hex`", wanted, answer.describe());
+        return contract("encode", "the answer has no text `hex`", wanted, answer.describe());
     };
     let Ok(actual) = hex_text::decode(&text) else {
-        return problem("encode", "the answer's `hex` is not hexadecimal", wanted, clip(&text));
+        return contract("encode", "the answer's `hex` is not hexadecimal", wanted, clip(&text));
     };
     let difference = formats.byte_difference(&case.type_name, bytes, &actual, case.secrets.as_ref())?;
     let summary = format!("field `{}` differs, first at offset {}", difference.field, difference.offset);
@@ -179,10 +184,10 @@ fn judge_value(
     let parsed: Result<DecodedAnswer<'_>, _> = serde_json::from_str(text);
     let Ok(found) = parsed else {
         let wanted = "a `value` and the number `rest`".to_owned();
-        return problem("decode", "the answer has no `value` or no number `rest`", wanted, answer.describe());
+        return contract("decode", "the answer has no `value` or no number `rest`", wanted, answer.describe());
     };
     let Ok(actual) = serde_json::from_str::<Json>(found.value.get()) else {
-        return problem(
+        return contract(
             "decode",
             "the answer's `value` is not JSON",
             clip(&value.to_string()),
@@ -255,6 +260,11 @@ fn judge_malformed(
     let later = if or_later { " or later" } else { "" };
     let wanted = format!("error `malformed` at offset {at}{later}{field}{why}");
     let found = problem("decode", summary, wanted, answer.describe())?;
+    let found = match answer {
+        // An offset that is wrong is a decoder's mistake (DAT-5), all else the driver's.
+        Answer::Error { kind: "malformed", offset: Some(_), .. } | Answer::Ok(_) => found,
+        Answer::Error { .. } => breaking(found, own::CODEC_ERRORS),
+    };
     Some(Problem { bytes: reading.map(|error| annotated(bytes, &error, at)), ..found })
 }
 
@@ -291,6 +301,7 @@ fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
         rows_before,
         rows,
         rows_after: 0,
+        clauses: Vec::new(),
     }
 }
 
@@ -298,7 +309,8 @@ fn judge_failure(step: &str, kind: &str, answer: Answer<'_>) -> Option<Problem> 
     match answer {
         Answer::Error { kind: found, .. } if found == kind => None,
         Answer::Error { .. } => {
-            problem(step, "the error is of another kind", format!("error `{kind}`"), answer.describe())
+            let found = problem(step, "the error is of another kind", format!("error `{kind}`"), answer.describe());
+            found.map(|problem| breaking(problem, own::CODEC_ERRORS))
         }
         Answer::Ok(_) => {
             problem(step, "what must be refused was accepted", format!("error `{kind}`"), answer.describe())
@@ -306,8 +318,18 @@ fn judge_failure(step: &str, kind: &str, answer: Answer<'_>) -> Option<Problem> 
     }
 }
 
+fn breaking(problem: Problem, clause: &str) -> Problem {
+    Problem { clause: Some(clause.to_owned()), ..problem }
+}
+
+/// An answer that does not have the shape which the contract demands of a codec.
+fn contract(step: &str, summary: &str, expected: String, actual: String) -> Option<Problem> {
+    problem(step, summary, expected, actual).map(|problem| breaking(problem, own::CODEC_ANSWERS))
+}
+
 fn problem(step: &str, summary: &str, expected: String, actual: String) -> Option<Problem> {
-    Some(Problem { step: step.to_owned(), summary: summary.to_owned(), expected, actual, bytes: None })
+    let (step, summary) = (step.to_owned(), summary.to_owned());
+    Some(Problem { step, summary, expected, actual, clause: None, bytes: None })
 }
 
 /// The first 200 characters of something a subject said, with control characters made visible.

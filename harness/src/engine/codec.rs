@@ -316,10 +316,10 @@ impl Run<'_, '_> {
         let planned = &self.plan.cases[open.turn.at];
         let problems: Vec<Problem> = open.problems.into_iter().flatten().collect();
         let passed = problems.is_empty();
-        let outcome = if passed { Outcome::Pass } else { Outcome::of_failure(planned.case.tier()) };
-        let result = planned.result(self.manifest, open.turn.repetition, outcome, None);
+        let result = planned.result(self.manifest, open.turn.repetition, Outcome::Pass, None);
+        let result = result.with_problems(problems, &self.corpus.clauses);
         let micros = u64::try_from(open.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let result = CaseResult { problems, micros, log: log.filter(|_| !passed), ..result };
+        let result = CaseResult { micros, log: log.filter(|_| !passed), ..result };
         if passed {
             self.tell_held();
             self.held = Some(result);

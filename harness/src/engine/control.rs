@@ -45,6 +45,7 @@ impl<'a> Control<'a> {
             summary: "what is well formed is refused, too, so that the refusal tells nothing".to_owned(),
             expected: format!("{} is taken", self.case.name),
             actual: clip(&format!("error `{}`: {}", error.kind, error.message)),
+            clause: None,
             bytes: None,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::expect;
-use crate::clauses::Tier;
+use crate::clauses::{Clauses, Tier};
 use crate::event::{CaseResult, ClauseText, Expected};
 use crate::format::{Shape, TypeRef};
 use crate::select::{Pattern, hint};
@@ -35,12 +35,13 @@ pub struct Selection {
 pub struct SelectionError(pub String);
 
 impl Selection {
-    /// Whether it means a case.
-    pub fn takes(&self, name: &str, was: Option<&str>, clauses: &[String], tier: Tier) -> bool {
+    /// Whether it means a case, which cites some clauses.
+    pub fn takes(&self, name: &str, was: Option<&str>, clauses: &[String], all: &Clauses) -> bool {
         let named =
             self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches_either(name, was));
         let cited = self.clauses.is_empty() || self.clauses.iter().any(|wanted| cites(clauses, wanted));
-        named && cited && (self.tiers.is_empty() || self.tiers.contains(&tier))
+        let weighs = self.tiers.is_empty() || clauses.iter().any(|id| self.tiers.contains(&all.tier(id)));
+        named && cited && weighs
     }
 
     fn too_slow(&self, case: Case<'_>) -> Option<String> {
@@ -244,7 +245,7 @@ impl<'a> Plan<'a> {
         let runnable = of_role.iter().filter(|variant| runs_in(variant, &of_role, manifest));
         let taken = runnable.filter(|variant| {
             let (name, was) = (&variant.name, variant.was.as_deref());
-            selection.takes(name, was, variant.case.clauses(), variant.case.tier())
+            selection.takes(name, was, variant.case.clauses(), &corpus.clauses)
                 && (selection.modes.is_empty() || selection.modes.contains(&variant.mode))
         });
         let planned = |variant: &Variant<'a>| PlannedCase {

@@ -31,6 +31,9 @@ pub struct ByteDifference {
     pub rows: Vec<Row>,
     /// How many fields stand behind those of `rows`.
     pub rows_after: usize,
+    /// The clauses that the field rests on, as `vectors/formats` cites them.
+    #[serde(skip)]
+    pub clauses: Vec<String>,
 }
 
 /// One field of the side-by-side view.
@@ -79,7 +82,17 @@ impl Formats {
         let field = wanted.field_at(layer, at).or_else(|| found.field_at(layer, at));
         let field = field.unwrap_or(type_name).to_owned();
         let (expected_length, actual_length) = (expected.len(), actual.len());
-        Some(ByteDifference { offset, field, expected_length, actual_length, rows_before, rows, rows_after })
+        let clauses = self.clauses_of(type_name, &field, is_alone(&rows, &field));
+        Some(ByteDifference {
+            offset,
+            field,
+            expected_length,
+            actual_length,
+            rows_before,
+            rows,
+            rows_after,
+            clauses,
+        })
     }
 
     /// The fields of some bytes, with what cannot be read as a last field.
@@ -121,6 +134,14 @@ impl Layout {
     fn field_at(&self, layer: Layer, at: usize) -> Option<&str> {
         self.layer(layer).find(|field| field.range.contains(&at)).map(|field| field.path.as_str())
     }
+}
+
+/// Whether nothing else differs than one field, with its length prefix or count.
+pub(crate) fn is_alone(rows: &[Row], field: &str) -> bool {
+    // Of an encrypted part only the plaintext tells.
+    let inside = rows.iter().any(|row| row.decrypted && row.differs);
+    let mut others = rows.iter().filter(|row| row.differs && (row.decrypted || !inside));
+    others.all(|row| super::citing::value_of(&row.field) == super::citing::value_of(field))
 }
 
 /// Where the fields end that stand in the bytes of the network.

@@ -16,6 +16,7 @@
 //! ```
 
 mod aes;
+mod citing;
 mod compare;
 mod decode;
 mod difference;

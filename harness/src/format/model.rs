@@ -126,6 +126,9 @@ pub struct Field {
     /// What the field says, where its name does not.
     #[serde(default)]
     pub meaning: Option<String>,
+    /// The clauses that its value rests on, where those of the type around it are about where it stands.
+    #[serde(default)]
+    pub clauses: Vec<Spot<String>>,
 }
 
 /// The condition under which a field is there.
@@ -473,8 +476,24 @@ impl Checker<'_> {
 impl Format {
     /// Every citation of a clause in the file.
     pub(crate) fn citations(&self) -> Vec<Spot<String>> {
+        fn of_fields(fields: &[Field]) -> Vec<&Spot<String>> {
+            fields
+                .iter()
+                .flat_map(|field| {
+                    let inner = match &field.kind.value {
+                        TypeRef::Sealed(sealed) => of_fields(&sealed.fields),
+                        _ => Vec::new(),
+                    };
+                    field.clauses.iter().chain(inner)
+                })
+                .collect()
+        }
+        let fields = self.types.values().flat_map(|found| match &found.shape {
+            Shape::Fields(fields) => of_fields(fields),
+            _ => Vec::new(),
+        });
         let types = self.types.values().flat_map(|found| &found.clauses);
-        types.chain(self.meta.iter().flat_map(|meta| &meta.clauses)).cloned().collect()
+        types.chain(fields).chain(self.meta.iter().flat_map(|meta| &meta.clauses)).cloned().collect()
     }
 
     /// The types that a type directly consists of.

@@ -138,7 +138,7 @@ impl Matching<'_> {
                     .nearest_frame(fields, framing, &Json::Null, data)
                     .and_then(|expected| self.frame_difference(framing, &expected, actual, None));
                 let (expected, actual) = (amount(data.len()), amount(actual.len()));
-                return Err(Box::new(Mismatch { summary, expected, actual, bytes }));
+                return Err(Box::new(Mismatch { summary, expected, actual, clause: None, bytes }));
             }
         };
         let command = decoded.value.get("command").cloned().unwrap_or(Json::Null);
@@ -160,6 +160,7 @@ impl Matching<'_> {
                     summary: "the message has data".to_owned(),
                     expected: "no data".to_owned(),
                     actual: amount(data.len()),
+                    clause: None,
                     bytes: None,
                 }),
             },
@@ -249,6 +250,7 @@ impl Matching<'_> {
             summary: difference_summary(bytes.as_ref()),
             expected: amount(expected.len()),
             actual: amount(actual.len()),
+            clause: None,
             bytes,
         })
     }
@@ -286,6 +288,10 @@ impl Matching<'_> {
         };
         if difference.field == "data" {
             difference.field = inside.field;
+            difference.clauses = inside.clauses;
+        } else {
+            // A message of another length has other data, too.
+            difference.clauses.extend(inside.clauses);
         }
         let rows = inside.rows.into_iter().map(|mut row| {
             row.offset += header;

@@ -32,6 +32,8 @@ pub struct Mismatch {
     pub expected: String,
     /// What came.
     pub actual: String,
+    /// The clause that this breaks, where that is known whatever the case is about.
+    pub clause: Option<&'static str>,
     /// Both side by side.
     pub bytes: Option<ByteDifference>,
 }
@@ -154,6 +156,7 @@ impl Matching<'_> {
             summary: format!("{} left over behind the last field", amount(rest.len())),
             expected: amount(used),
             actual: amount(actual.len()),
+            clause: None,
             bytes: None,
         }))
     }
@@ -245,6 +248,7 @@ impl Matching<'_> {
                     summary: format!("field `{}` cannot be read: {}", error.path, error.reason),
                     expected: self.describe(value),
                     actual: amount(actual.len()),
+                    clause: None,
                     bytes,
                 }));
             }
@@ -439,6 +443,7 @@ impl Matching<'_> {
             },
             expected: amount(expected.len()),
             actual: amount(actual.len()),
+            clause: None,
             bytes,
         })
     }
@@ -451,7 +456,7 @@ impl Off {
 
     fn mismatch(self, bytes: Option<ByteDifference>) -> Mismatch {
         let summary = format!("field `{}` differs", self.path);
-        Mismatch { summary, expected: self.expected, actual: self.actual, bytes }
+        Mismatch { summary, expected: self.expected, actual: self.actual, clause: None, bytes }
     }
 }
 

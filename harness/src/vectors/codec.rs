@@ -24,7 +24,8 @@ const LONGEST_REPEAT: usize = hex_text::LARGEST;
 pub struct CodecEntry {
     /// The name within the file: lower-case words with `-` between.
     pub id: Spot<Identifier>,
-    /// The clauses that the case tests. Its failure weighs as the weakest of them.
+    /// The clauses that the case tests, the one that it is about first. Of a field that differs, the gravest clause that
+    /// `formats/` cites for it and that stands here is broken; of everything else, the first.
     pub clauses: Vec<Spot<String>>,
     /// The type of the codec contract.
     #[serde(rename = "type")]
@@ -169,7 +170,7 @@ pub struct CodecCase {
     pub was: Option<String>,
     /// The clauses it cites.
     pub clauses: Vec<String>,
-    /// What a failure weighs.
+    /// What a failure weighs where nothing cites another clause than the first.
     pub tier: Tier,
     /// The type of the codec contract.
     pub type_name: String,
@@ -281,7 +282,7 @@ impl CodecEntry {
         Ok(CodecCase {
             name: format!("{file}/{}", self.id.value.0),
             was: self.was.as_ref().map(|was| was.complete(file)),
-            tier: clauses.weakest(cited.iter().map(String::as_str)),
+            tier: clauses.main_tier(&cited),
             clauses: cited,
             type_name: self.type_name.value.clone(),
             checks,

@@ -18,7 +18,7 @@ pub(crate) fn list(arguments: &List) -> Result<ExitCode, Failure> {
     all_mean_something(&corpus, &selection)?;
     let cases: Vec<_> = all_cases(&corpus)
         .into_iter()
-        .filter(|case| selection.takes(case.name, case.was, case.clauses, case.tier))
+        .filter(|case| selection.takes(case.name, case.was, case.clauses, &corpus.clauses))
         .collect();
     if cases.is_empty() {
         return Err(Failure::usage("no case fits the filters, clauses and tiers given"));

@@ -24,7 +24,9 @@ pub struct TranscriptEntry {
     pub id: Spot<Identifier>,
     /// What the case shows, in one line.
     pub title: Spot<String>,
-    /// The clauses that the case tests. A failed step weighs as its own `clause`, else as the weakest of these.
+    /// The clauses that the case tests, the one that it is about first. A failed step breaks its own `clause`. Without
+    /// one, of a field that differs the gravest clause that `formats/` cites for it and that stands here is broken, and of
+    /// everything else the first.
     pub clauses: Vec<Spot<String>>,
     /// Whom the case tests; everyone that it can test unless given.
     pub roles: Option<Spot<Vec<Spot<Party>>>>,

@@ -65,7 +65,7 @@ pub struct TranscriptCase {
     pub title: String,
     /// The clauses it cites.
     pub clauses: Vec<String>,
-    /// What a failure weighs, where the step has no clause of its own.
+    /// What a failure weighs where nothing cites another clause than the first.
     pub tier: Tier,
     /// Whom it tests.
     pub roles: Vec<Party>,
@@ -91,11 +91,6 @@ impl TranscriptCase {
         let mut parts = Vec::new();
         step::walk(self.steps(), &mut |step| parts.push((step, step.part(tested))));
         parts
-    }
-
-    /// What a failed step weighs.
-    pub fn step_tier(&self, step: &Step, clauses: &Clauses) -> Tier {
-        step.clause.as_ref().map_or(self.tier, |clause| clauses.weakest([clause.value.as_str()]))
     }
 }
 
@@ -151,7 +146,7 @@ impl TranscriptCase {
             Some(was) => Some(was.map(|was| was.of_row(file, former_table))),
             None => table_was.as_ref().map(|was| was.map(|was| of_row(was))),
         };
-        let cited: Vec<String> = entry.clauses.iter().map(|clause| clause.value.clone()).collect();
+        let cited = cited(&entry);
         let roles = match &entry.roles {
             Some(roles) => roles.iter().map(|role| role.value).collect(),
             None => check::roles::possible(&entry.steps),
@@ -161,7 +156,7 @@ impl TranscriptCase {
             was_at: was.as_ref().map(|was| was.span),
             was: was.map(|was| was.value),
             title: entry.title.value.clone(),
-            tier: clauses.weakest(cited.iter().map(String::as_str)),
+            tier: clauses.main_tier(&cited),
             clauses: cited,
             roles,
             source: Arc::clone(source),
@@ -169,6 +164,17 @@ impl TranscriptCase {
             entry,
         }
     }
+}
+
+/// The clauses that a transcript cites as a whole, the one that it is about first, and then those of its steps.
+fn cited(entry: &TranscriptEntry) -> Vec<String> {
+    let mut cited: Vec<String> = entry.clauses.iter().map(|clause| clause.value.clone()).collect();
+    step::walk(&entry.steps, &mut |step| {
+        if let Some(clause) = step.clause.as_ref().filter(|clause| !cited.contains(&clause.value)) {
+            cited.push(clause.value.clone());
+        }
+    });
+    cited
 }
 
 /// Reads head and steps apart, so that every step that is wrong is told.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use iaspec_harness::clauses::Clauses;
 use iaspec_harness::finding::Finding;
 use iaspec_harness::select::Pattern;
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::Setting;
 use iaspec_harness::terms::{Encryption, Feature, word};
 use iaspec_harness::vectors::Corpus;
+use iaspec_harness::verdict::Outcome;
 use iaspec_harness::yaml::{Source, Spot, from_node, parse};
 use iaspec_reference::faults;
 use serde::Deserialize;
@@ -149,6 +151,15 @@ impl Fault {
     /// Whether one of the clauses of a case is one that it breaks.
     pub(crate) fn is_about(&self, clauses: &[String]) -> bool {
         self.clauses.iter().any(|own| clauses.contains(&own.value))
+    }
+
+    /// Whether a result counts as a kill at the weight of the fault: of one of its gravest clauses, that the case cites.
+    pub(crate) fn is_killed_by(&self, cited: &[String], outcome: Outcome, clauses: &Clauses) -> bool {
+        let tiers = self.clauses.iter().map(|own| clauses.tier(&own.value));
+        let Some(gravest) = tiers.map(Outcome::of_failure).min() else { return false };
+        let own = self.clauses.iter().filter(|own| cited.contains(&own.value));
+        let weighs = own.map(|own| Outcome::of_failure(clauses.tier(&own.value)));
+        outcome <= gravest && weighs.into_iter().any(|weight| weight == gravest)
     }
 
     /// Why a case may fail that is not about it, if the catalogue says so.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use iaspec_harness::clauses::Tier;
 use iaspec_harness::vectors::Corpus;
+use iaspec_harness::verdict::Outcome;
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Claim};
@@ -33,7 +34,7 @@ struct Covered {
     cases: usize,
     /// How many faults break it.
     faults: usize,
-    /// How many of these are caught by a case that cites it; unknown without a run.
+    /// How many of these are caught, at the weight of the clause, by a case that cites it; unknown without a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     kills: Option<usize>,
     /// Why nothing can test it.
@@ -48,7 +49,7 @@ impl Covered {
             _ if self.untestable.is_some() => None,
             (0, _, _) => Some("no case cites it"),
             (_, 0, _) => Some("no fault breaks it"),
-            (_, _, Some(0)) => Some("no fault of it is caught by a case that cites it"),
+            (_, _, Some(0)) => Some("no fault of it is caught at its weight by a case that cites it"),
             _ => None,
         }
     }
@@ -73,13 +74,14 @@ impl Coverage {
         let cases = all_cases(corpus);
         let clauses = corpus.clauses.iter().map(|clause| {
             let id = &clause.id.value;
+            let weight = Outcome::of_failure(corpus.clauses.tier(id));
             Covered {
                 clause: id.clone(),
                 title: clause.title.clone(),
                 tiers: clause.tiers().collect(),
                 cases: cases.iter().filter(|case| case.clauses.contains(id)).count(),
                 faults: catalogue.faults.iter().filter(|fault| fault.breaks(id)).count(),
-                kills: ran.map(|lines| lines.iter().filter(|line| line.is_caught_by(id)).count()),
+                kills: ran.map(|lines| lines.iter().filter(|line| line.is_caught_by(id, weight)).count()),
                 untestable: clause.untestable.clone(),
             }
         });

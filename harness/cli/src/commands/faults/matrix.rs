@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use iaspec_harness::subject::Role;
+use iaspec_harness::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Empty, Fault};
@@ -27,7 +28,7 @@ pub(crate) struct Line {
     /// The clauses that it breaks.
     clauses: Vec<String>,
     mistake: String,
-    /// Whether a case of one of its clauses caught it.
+    /// Whether a case of one of its gravest clauses caught it, and the failure weighs as that clause does.
     caught: bool,
     /// How many cases ran.
     pub(super) cases: usize,
@@ -48,7 +49,11 @@ pub(crate) struct Line {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Kill {
     pub(super) case: String,
+    /// The clauses that the case cites.
     pub(super) clauses: Vec<String>,
+    pub(super) outcome: Outcome,
+    /// Whether that weighs as the gravest clause that the fault breaks, and the case cites that clause.
+    pub(super) at_weight: bool,
     /// What went wrong first.
     pub(super) why: String,
 }
@@ -73,7 +78,12 @@ impl Line {
 
     /// Whether it was found by cases that are about it, and by no others.
     pub(super) fn is_clean(&self) -> bool {
-        !self.own.is_empty() && self.collateral.is_empty() && self.errors.is_empty()
+        self.is_killed() && self.collateral.is_empty() && self.errors.is_empty()
+    }
+
+    /// Whether a case that cites a clause which it breaks failed as gravely as that clause demands.
+    fn is_killed(&self) -> bool {
+        self.own.iter().any(|kill| kill.at_weight)
     }
 
     /// What was found by looking once more.
@@ -83,20 +93,22 @@ impl Line {
 
     /// Whether it is the fault of a name, and caught.
     pub(super) fn has_caught(&self, name: &str) -> bool {
-        self.fault == name && !self.own.is_empty()
+        self.fault == name && self.is_killed()
     }
 
-    /// Whether it breaks a clause and a case that cites it has caught it.
-    pub(super) fn is_caught_by(&self, clause: &str) -> bool {
+    /// Whether it breaks a clause, and a case that cites it failed as gravely as a clause of such a weight demands.
+    pub(super) fn is_caught_by(&self, clause: &str, weight: Outcome) -> bool {
         let cites = |clauses: &[String]| clauses.iter().any(|cited| cited == clause);
-        cites(&self.clauses) && self.own.iter().any(|kill| cites(&kill.clauses))
+        let caught = |kill: &Kill| cites(&kill.clauses) && kill.outcome <= weight;
+        cites(&self.clauses) && self.own.iter().any(caught)
     }
 
     fn word(&self) -> &'static str {
-        match (self.own.is_empty(), self.collateral.is_empty()) {
-            (true, _) => "SURVIVES",
-            (false, true) => "caught",
-            (false, false) => "COLLATERAL",
+        match (self.own.is_empty(), self.is_killed(), self.collateral.is_empty()) {
+            (true, _, _) => "SURVIVES",
+            (false, false, _) => "TOO MILD",
+            (false, true, true) => "caught",
+            (false, true, false) => "COLLATERAL",
         }
     }
 }
@@ -107,9 +119,11 @@ pub(super) struct EmptyLine {
     name: String,
     role: Role,
     does: String,
-    /// Percent of the cases that failed, of those that apply.
+    /// Percent of the cases that failed, of those that failed or passed.
     percent: f64,
     pub(super) failed: usize,
+    /// Cases that could not be run: neither failed nor passed.
+    pub(super) errors: usize,
     /// The cases that it passed.
     pub(super) passed: Vec<String>,
 }
@@ -122,6 +136,7 @@ impl EmptyLine {
             does: empty.does.clone(),
             percent: 0.0,
             failed: 0,
+            errors: 0,
             passed: Vec::new(),
         }
     }
@@ -173,7 +188,11 @@ impl Matrix {
         let mut out = anstream::stdout().lock();
         let word = if line.is_caught() { "empty" } else { "TOO GOOD" };
         let (role, name) = (line.role.to_string(), &line.name);
-        writeln!(out, "{word:<10} {role:<6} {name}: fails {percent:.1} % of {cases} cases")?;
+        let errors = match line.errors {
+            0 => String::new(),
+            errors => format!(", {errors} could not be run"),
+        };
+        writeln!(out, "{word:<10} {role:<6} {name}: fails {percent:.1} % of {cases} cases{errors}")?;
         if !line.is_caught() {
             for case in &line.passed {
                 writeln!(out, "    passes {case}")?;
@@ -185,7 +204,7 @@ impl Matrix {
 
     /// Adds what was found of a fault, and tells it.
     pub(super) fn add(&mut self, mut line: Line) -> Result<(), Failure> {
-        line.caught = !line.own.is_empty();
+        line.caught = line.is_killed();
         let mut out = anstream::stdout().lock();
         writeln!(
             out,
@@ -197,8 +216,9 @@ impl Matrix {
             line.own.len() + line.excused.len() + line.collateral.len(),
             line.cases,
         )?;
-        if line.own.is_empty() {
+        if !line.caught {
             writeln!(out, "    {}", line.mistake)?;
+            tell(&mut out, "cites its clause, and weighs too little", line.own.iter().take(TOLD))?;
             tell(&mut out, "failed, and cites none of its clauses", line.excused.iter().take(TOLD))?;
         }
         tell(&mut out, "failed, and has nothing to do with it", line.collateral.iter())?;
@@ -275,7 +295,7 @@ impl Matrix {
         let mut text = format!("# Kill matrix\n\n{caught} of {} faults are caught.\n\n", self.count);
         text.push_str("| role | fault | clauses | | caught by | the mistake |\n|---|---|---|---|---|---|\n");
         for line in &self.faults {
-            let cases = line.own.iter().take(TOLD).map(|kill| format!("`{}`", kill.case)).collect::<Vec<_>>();
+            let cases = line.own.iter().filter(|kill| kill.at_weight).take(TOLD).map(|kill| format!("`{}`", kill.case)).collect::<Vec<_>>();
             let more = line.own.len().saturating_sub(TOLD);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             // Writing to a text cannot fail.
@@ -307,7 +327,8 @@ fn tell<'a>(
     kills: impl Iterator<Item = &'a Kill>,
 ) -> Result<(), Failure> {
     for kill in kills {
-        writeln!(out, "    {what}: {} ({}): {}", kill.case, kill.clauses.join(" "), kill.why)?;
+        let (case, outcome, clauses) = (&kill.case, kill.outcome.name(), kill.clauses.join(" "));
+        writeln!(out, "    {what}: {outcome} of {case} ({clauses}): {}", kill.why)?;
     }
     Ok(())
 }

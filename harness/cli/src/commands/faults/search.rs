@@ -148,7 +148,7 @@ impl<'a> Search<'a> {
         let mut line = Line::new(fault);
         let mut emit = |event| {
             if let Event::CaseFinished(result) = event {
-                judge(fault, &result, &mut line);
+                judge(fault, &result, self.corpus, &mut line);
             }
         };
         engine::run_subject(self.corpus, manifest, plan, &options, &mut interrupt, &mut emit).await;
@@ -167,9 +167,9 @@ impl<'a> Search<'a> {
                 match result.outcome {
                     Outcome::Skip => {}
                     Outcome::Pass => line.passed.push(result.case),
-                    Outcome::Error | Outcome::Fail | Outcome::Difference | Outcome::Warning => {
-                        line.failed += 1
-                    }
+                    // Neither: nothing was tried, or nothing seen.
+                    Outcome::Error => line.errors += 1,
+                    Outcome::Fail | Outcome::Difference | Outcome::Warning => line.failed += 1,
                 }
             }
         };
@@ -201,12 +201,14 @@ fn options(answer_within: Duration, longest_wait: Duration) -> RunOptions {
 }
 
 /// What a result says about a fault.
-fn judge(fault: &Fault, result: &CaseResult, line: &mut Line) {
+fn judge(fault: &Fault, result: &CaseResult, corpus: &Corpus, line: &mut Line) {
     let told = || {
         let problem = result.problems.first().map(|problem| problem.summary.clone());
         Kill {
             case: result.case.clone(),
             clauses: result.clauses.clone(),
+            outcome: result.outcome,
+            at_weight: fault.is_killed_by(&result.clauses, result.outcome, &corpus.clauses),
             why: problem.or_else(|| result.reason.clone()).unwrap_or_default(),
         }
     };

@@ -223,6 +223,7 @@ impl Conversation<'_> {
         came: usize,
     ) -> Trouble {
         let within = TimeSpan(rounded(watch.deadline.saturating_duration_since(watch.since)));
+        let mismatch = mismatch.without_missing(came);
         let actual = if came == 0 { "nothing".to_owned() } else { amount(came) };
         let expected = awaited.map_or_else(|| "a whole message".to_owned(), amount);
         match waited {

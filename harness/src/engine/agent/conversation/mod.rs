@@ -45,7 +45,6 @@ use super::running::Agent;
 use super::secure::{self, mode};
 use super::settings::Asked;
 use super::support::has_step;
-use crate::clauses::Tier;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
 use crate::format::{AES_BLOCK, Formats, Padding};
@@ -125,8 +124,6 @@ pub(super) enum Counterpart<'a> {
 /// A step that the subject failed.
 #[derive(Clone, Debug)]
 pub(super) struct Stumble {
-    /// What a failure of the step weighs.
-    pub(super) tier: Tier,
     /// What went wrong.
     pub(super) problem: Problem,
     /// Whether it was only that something came too late: a slow harness may have been the reason.
@@ -490,13 +487,12 @@ impl Conversation<'_> {
     }
 
     fn fell(&self, step: &Spot<Step>, what: &str, mismatch: Mismatch, late: bool) -> Trouble {
-        let tier = self.case.step_tier(step, &self.background.corpus.clauses);
-        Trouble::Stumble(Box::new(Stumble {
-            tier,
-            problem: mismatch.problem(self.label(step, what)),
-            late,
-            timeless: false,
-        }))
+        let mut problem = mismatch.problem(self.label(step, what));
+        // What the engine checks beside the step breaks a clause of its own, whatever the step is about.
+        if let (None, Some(clause)) = (&problem.clause, &step.clause) {
+            problem.clause = Some(clause.value.clone());
+        }
+        Trouble::Stumble(Box::new(Stumble { problem, late, timeless: false }))
     }
 
     /// The harness cannot make bytes that it was to send or expect: a mistake in the vector.
@@ -529,11 +525,25 @@ fn happening(end: &End) -> Happening {
 impl Mismatch {
     /// Nothing but words.
     fn words(summary: impl Into<String>, expected: impl Into<String>, actual: impl Into<String>) -> Self {
-        Self { summary: summary.into(), expected: expected.into(), actual: actual.into(), bytes: None }
+        let (summary, expected, actual) = (summary.into(), expected.into(), actual.into());
+        Self { summary, expected, actual, clause: None, bytes: None }
+    }
+
+    /// The same, where so many bytes came: of those that did not, no field is wrong.
+    fn without_missing(mut self, came: usize) -> Self {
+        if let Some(bytes) = self.bytes.as_mut().filter(|bytes| bytes.offset >= came) {
+            bytes.clauses.clear();
+        }
+        self
+    }
+
+    /// The same, as a breach of a clause that the engine checks whatever a case is about.
+    fn breaking(self, clause: &'static str) -> Self {
+        Self { clause: Some(clause), ..self }
     }
 
     fn problem(self, step: String) -> Problem {
-        let Self { summary, expected, actual, bytes } = self;
-        Problem { step, summary, expected, actual, bytes }
+        let Self { summary, expected, actual, clause, bytes } = self;
+        Problem { step, summary, expected, actual, clause: clause.map(str::to_owned), bytes }
     }
 }

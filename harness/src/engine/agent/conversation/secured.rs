@@ -9,7 +9,7 @@ use super::super::secure::{self, Layer, mode};
 use super::check::Watch;
 use super::talk::{Phase, Talk};
 use super::{Conversation, Mismatch, Outcome, Trouble};
-use crate::clauses::Tier;
+use crate::citation::own;
 use crate::format::AES_BLOCK;
 use crate::hex_text::amount;
 use crate::subject::Certificate;
@@ -149,12 +149,7 @@ impl Conversation<'_> {
             "the certificate at {cert_pem}",
             format!("a certificate of {}", amount(certificate.len())),
         );
-        let mut trouble = self.stumble(watch.step, "TLS", mismatch);
-        if let Trouble::Stumble(stumble) = &mut trouble {
-            // TLS-2 says so, whatever the case is about.
-            stumble.tier = Tier::H;
-        }
-        Err(trouble)
+        Err(self.stumble(watch.step, "TLS", mismatch.breaking(own::CERTIFICATE)))
     }
 }
 

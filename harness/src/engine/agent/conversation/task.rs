@@ -16,6 +16,7 @@ use super::super::settings::HOST;
 use super::scope::Scope;
 use super::talk::Talk;
 use super::{Conversation, Counterpart, Fired, Mismatch, Outcome, Trouble, bind_all, rounded};
+use crate::citation::own;
 use crate::engine::Breakdown;
 use crate::event::Happening;
 use crate::hex_text;
@@ -407,8 +408,11 @@ impl Conversation<'_> {
                         format!("it fails as {}", kinds.join(" or "))
                     },
                 );
+                let other_kind = matches!(answer, Answer::Error { .. }) && step.fails.is_some();
                 let summary = format!("`{}` {summary}", task.op);
-                return Err(self.stumble(step, task.op, Mismatch::words(summary, expected, shown(answer))));
+                let mismatch = Mismatch::words(summary, expected, shown(answer));
+                let mismatch = if other_kind { mismatch.breaking(own::ERROR_KINDS) } else { mismatch };
+                return Err(self.stumble(step, task.op, mismatch));
             }
         }
         self.ended_step(step, None, super::talk::Moment::at(answered.when), scope);

@@ -35,21 +35,22 @@ impl Run<'_, '_, '_> {
             (dialect, attempts) => dialect.or_else(|| attempts.clone()),
         };
         let (outcome, reason) = match (&report.course.trouble, report.ailment.take()) {
-            (Some(Trouble::CannotRun(reason)), _) => (Outcome::Error, Some(reason.clone())),
-            (Some(Trouble::Stumble(stumble)), _) => (Outcome::of_failure(stumble.tier), circumstances),
+            (Some(Trouble::CannotRun(reason)), _) => (Some(Outcome::Error), Some(reason.clone())),
+            // What it weighs depends on the clause that it breaks.
+            (Some(Trouble::Stumble(_)), _) => (None, circumstances),
             (None, Some(ailment)) => {
                 let reason =
                     format!("the steps went as expected, but afterwards {ailment}: no proof of anything");
-                (Outcome::Fail, Some(reason))
+                (Some(Outcome::Fail), Some(reason))
             }
-            (None, None) => (Outcome::Pass, attempts),
+            (None, None) => (Some(Outcome::Pass), attempts),
         };
         self.tell(turn, outcome, reason, report);
     }
 
     /// A case that broke the subject fails, whatever it tests.
     pub(super) fn broke(&self, turn: Turn, reason: &str, report: Report) {
-        self.tell(turn, Outcome::Fail, Some(reason.to_owned()), report);
+        self.tell(turn, Some(Outcome::Fail), Some(reason.to_owned()), report);
     }
 
     /// A case fails of which nothing was seen but what it did to the subject.
@@ -68,18 +69,22 @@ impl Run<'_, '_, '_> {
         self.results.borrow_mut().add(CaseResult { log, ..result });
     }
 
-    /// Tells what a case came to, with all that was seen of it.
-    fn tell(&self, turn: Turn, outcome: Outcome, reason: Option<String>, report: Report) {
+    /// Reports what a case came to, with all that was seen of it. Without an outcome, the clauses that its problems break
+    /// decide.
+    fn tell(&self, turn: Turn, outcome: Option<Outcome>, reason: Option<String>, report: Report) {
         let planned = &self.plan.cases[turn.at];
         let problems = match report.course.trouble {
             Some(Trouble::Stumble(stumble)) => vec![stumble.problem],
             _ => Vec::new(),
         };
-        let told = outcome != Outcome::Pass || self.background.conversations == Conversations::All;
+        let passed = outcome == Some(Outcome::Pass);
+        let told = !passed || self.background.conversations == Conversations::All;
         let conversation = if told { report.course.exchanges } else { Vec::new() };
-        let (log, micros) = (report.log.filter(|_| outcome != Outcome::Pass), report.micros);
-        let result = planned.result(self.background.manifest, turn.repetition, outcome, reason);
-        self.results.borrow_mut().add(CaseResult { problems, conversation, micros, log, ..result });
+        let (log, micros) = (report.log.filter(|_| !passed), report.micros);
+        let result = planned.result(self.background.manifest, turn.repetition, Outcome::Pass, reason);
+        let result = result.with_problems(problems, &self.background.corpus.clauses);
+        let outcome = outcome.unwrap_or(result.outcome);
+        self.results.borrow_mut().add(CaseResult { outcome, conversation, micros, log, ..result });
     }
 
     /// Ends every execution that is left as an error.

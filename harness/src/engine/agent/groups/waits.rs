@@ -48,7 +48,6 @@ fn of_step(step: &Step) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clauses::Tier;
     use crate::vectors::{Corpus, CorpusFiles};
     use crate::verdict::Problem;
 
@@ -75,9 +74,10 @@ mod tests {
             summary: "the connection was closed (FIN) instead".to_owned(),
             expected: String::new(),
             actual: String::new(),
+            clause: None,
             bytes: None,
         };
-        let stumble = |late| Stumble { tier: Tier::D, problem: problem.clone(), late, timeless: false };
+        let stumble = |late| Stumble { problem: problem.clone(), late, timeless: false };
         let untimed = case(&corpus, "meta/root_path/v2-get-root-path");
         assert!(can_be_to_blame(untimed, &stumble(true)));
         assert!(!can_be_to_blame(untimed, &stumble(false)));
