@@ -32,7 +32,10 @@ pub mod own {
     /// Files of an update have the given contents and times.
     pub const FILES: &str = "MTA-8";
 
-    /// All of them.
+    /// What cannot be decrypted may break, in so far as the case is about it: padding, key and key size.
+    pub const UNOPENED: [&str; 3] = ["AES-3", "AES-2", "AES-5"];
+
+    /// All that stand alone.
     pub const ALL: [&str; 9] =
         [ANSWERS, ERROR_KINDS, REFUSAL, STOP, CODEC_ANSWERS, CODEC_ERRORS, CERTIFICATE, TICKS, FILES];
 }

@@ -203,15 +203,4 @@ impl Clauses {
             .filter(|c| distance(c) <= 2)
             .map(|clause| clause.id.value.as_str())
     }
-
-    /// The tier that decides about a failed step: the weakest of the cited clauses (contracts, names and
-    /// results). A clause with several tiers counts by its firmest. Without any known clause: D.
-    pub fn weakest<'a>(&self, cited: impl IntoIterator<Item = &'a str>) -> Tier {
-        cited
-            .into_iter()
-            .filter_map(|id| self.get(id))
-            .filter_map(|c| c.tiers().min())
-            .max()
-            .unwrap_or(Tier::D)
-    }
 }

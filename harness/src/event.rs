@@ -351,7 +351,7 @@ pub struct RunFinished {
 
 /// How many results there were of each kind. Each result counts in one member only, but for
 /// `unexpected_passes`, which also count as passed, and `other_failures`, which also count as what they are: failures
-/// that differ from what the manifest expects of the case.
+/// that differ from what the manifest expects of the case; and `contract`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the outcomes, documented at Outcome")]
 pub struct Tally {
@@ -365,6 +365,9 @@ pub struct Tally {
     pub unexpected_passes: usize,
     #[serde(default)]
     pub other_failures: usize,
+    /// Of the failed: those that break no clause of the protocol, but the contract of an interface of iaspec.
+    #[serde(default)]
+    pub contract: usize,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -378,6 +381,7 @@ impl std::ops::AddAssign for Tally {
         self.expected_failures += other.expected_failures;
         self.unexpected_passes += other.unexpected_passes;
         self.other_failures += other.other_failures;
+        self.contract += other.contract;
     }
 }
 
@@ -395,7 +399,10 @@ impl Tally {
         }
         match result.outcome {
             Outcome::Pass => self.passed += 1,
-            Outcome::Fail => self.failed += 1,
+            Outcome::Fail => {
+                self.failed += 1;
+                self.contract += usize::from(result.tier == Tier::C);
+            }
             Outcome::Difference => self.differences += 1,
             Outcome::Warning => self.warnings += 1,
             Outcome::Skip => self.skipped += 1,

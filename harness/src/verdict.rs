@@ -184,7 +184,12 @@ fn judge_value(
     let parsed: Result<DecodedAnswer<'_>, _> = serde_json::from_str(text);
     let Ok(found) = parsed else {
         let wanted = "a `value` and the number `rest`".to_owned();
-        return contract("decode", "the answer has no `value` or no number `rest`", wanted, answer.describe());
+        return contract(
+            "decode",
+            "the answer has no `value` or no number `rest`",
+            wanted,
+            answer.describe(),
+        );
     };
     let Ok(actual) = serde_json::from_str::<Json>(found.value.get()) else {
         return contract(
@@ -309,7 +314,8 @@ fn judge_failure(step: &str, kind: &str, answer: Answer<'_>) -> Option<Problem> 
     match answer {
         Answer::Error { kind: found, .. } if found == kind => None,
         Answer::Error { .. } => {
-            let found = problem(step, "the error is of another kind", format!("error `{kind}`"), answer.describe());
+            let found =
+                problem(step, "the error is of another kind", format!("error `{kind}`"), answer.describe());
             found.map(|problem| breaking(problem, own::CODEC_ERRORS))
         }
         Answer::Ok(_) => {

@@ -16,6 +16,7 @@ use rstest::rstest;
 use support::clients::run;
 
 const GOOD: Tally = Tally {
+    contract: 0,
     passed: 13,
     failed: 0,
     differences: 0,

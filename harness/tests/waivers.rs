@@ -27,6 +27,7 @@ fn result(outcome: Outcome, expected: Option<Expected>) -> CaseResult {
 /// A failure with a problem, and a reason beside it.
 fn failure(expected: Option<Expected>) -> CaseResult {
     let problem = Problem {
+        clause: None,
         step: "decode".to_owned(),
         summary: "field `min` differs".to_owned(),
         expected: "1000".to_owned(),

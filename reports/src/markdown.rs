@@ -93,6 +93,7 @@ fn headline(tally: &Tally, strict: bool) -> String {
     ];
     let others = [
         ("errors", tally.errors),
+        ("contract failures", tally.contract),
         ("differences", tally.differences),
         ("warnings", tally.warnings),
         ("expected failures", tally.expected_failures),

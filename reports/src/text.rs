@@ -192,6 +192,7 @@ impl<W: Write> Text<W> {
     fn counts(&mut self, tally: Tally) -> io::Result<()> {
         let counts = [
             ("errors", tally.errors),
+            ("contract failures", tally.contract),
             ("differences", tally.differences),
             ("warnings", tally.warnings),
             ("expected failures", tally.expected_failures),

@@ -61,6 +61,10 @@ pub(super) struct Fault {
     pub(super) told: Option<fn(&mut Value)>,
     /// Changes what a client answers, given what it was told.
     pub(super) answered: Option<fn(&mut Value, &Value)>,
+    /// What a client prints in place of a line.
+    pub(super) prints: Option<fn(&str) -> Vec<String>>,
+    /// The agent runs on after the stop signal.
+    pub(super) runs_on: bool,
 }
 
 impl Fault {
@@ -93,6 +97,8 @@ pub(super) const CORRECT: Fault = Fault {
     deadline: None,
     told: None,
     answered: None,
+    prints: None,
+    runs_on: false,
 };
 
 /// What all conversations of an agent share.

@@ -29,6 +29,9 @@ const MOST_HANGS: u32 = 3;
 /// After so many breakdowns that no case can be blamed for, the rest is not tried.
 const MOST_OUT_OF_TURN: u32 = 3;
 
+/// How long a process may take to start and to answer its first question, at least.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
 /// The question that shows whether a subject answers at all.
 const SANITY: &str = r#"{"id":0,"op":"encode","type":"int32","value":1}"#;
 
@@ -231,7 +234,9 @@ impl Run<'_, '_> {
     /// Asks one question whose answer is not judged: a subject that cannot answer it cannot be run.
     async fn sanity(&self, lines: &mut Lines, interrupt: &mut Interrupt) -> Leg {
         lines.queue(&[SANITY.as_bytes()]);
-        match lines.exchange(self.results.options.answer_within, interrupt).await {
+        // The process may still be starting.
+        let patience = self.results.options.answer_within.max(START_WITHIN);
+        match lines.exchange(patience, interrupt).await {
             Err(NoLine::Interrupted) => return Leg::Interrupted,
             Err(NoLine::Broken(breakdown)) => return Leg::Broken(breakdown),
             Ok(()) => {}

@@ -87,15 +87,7 @@ pub(crate) fn write(
     writeln!(out)?;
     writeln!(out, "{style}{}{style:#} {}{}", result.outcome.name(), result.case, repetition(result))?;
     writeln!(out, "{}", layout.fill(&result.title, "  ", "  "))?;
-    for id in &result.clauses {
-        match clauses.get(id) {
-            Some(clause) => {
-                let text = format!("{id} ({}) {}: {}", clause.tier.name(), clause.title, clause.text);
-                writeln!(out, "{}", layout.fill(&text, "  ", "    "))?;
-            }
-            None => writeln!(out, "  {id}")?,
-        }
-    }
+    cited(out, result, clauses, layout)?;
     if let Some(reason) = &result.reason {
         writeln!(out, "{}", layout.fill(reason, "  ", "  "))?;
     }
@@ -111,6 +103,38 @@ pub(crate) fn write(
         writeln!(out, "  again: {rerun}")?;
     }
     Ok(())
+}
+
+/// The clauses that are broken, with their texts, and the others by name. Where the case broke the subject rather than a
+/// clause, the one that it is about stands first.
+fn cited(out: &mut impl Write, result: &CaseResult, clauses: &Clauses, layout: Layout) -> io::Result<()> {
+    let (broken, others) = broken(result);
+    let verb = if result.problems.is_empty() { "tests" } else { "breaks" };
+    for id in broken {
+        let text = match clauses.get(id) {
+            Some(clause) => {
+                format!("{verb} {id} ({}) {}: {}", clause.tier.name(), clause.title, clause.text)
+            }
+            None => format!("{verb} {id}"),
+        };
+        writeln!(out, "{}", layout.fill(&text, "  ", "    "))?;
+    }
+    if !others.is_empty() {
+        writeln!(out, "{}", layout.fill(&format!("cites {} too", others.join(", ")), "  ", "    "))?;
+    }
+    Ok(())
+}
+
+/// The clauses that a result shows to be broken, and the others that its case cites.
+fn broken(result: &CaseResult) -> (Vec<&str>, Vec<&str>) {
+    let of_problems: Vec<&str> =
+        result.problems.iter().filter_map(|problem| problem.clause.as_deref()).collect();
+    let main = result.clauses.first().map(String::as_str);
+    let is_broken = |id: &str| match of_problems.is_empty() {
+        true => main == Some(id),
+        false => of_problems.contains(&id),
+    };
+    result.clauses.iter().map(String::as_str).partition(|id| is_broken(id))
 }
 
 /// How many exchanges are shown: the last ones.

@@ -57,12 +57,14 @@ pub(crate) fn wrong_length() -> CaseResult {
         actual_length: 3,
         rows_before: 0,
         rows_after: 0,
+        clauses: Vec::new(),
         rows: vec![
             row(0, "string length", ("02", "2"), ("01", "1")),
             row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),
         ],
     };
     let problem = Problem {
+        clause: None,
         step: "encode".to_owned(),
         summary: "field `string length` differs, first at offset 0".to_owned(),
         expected: "3 bytes".to_owned(),
@@ -199,6 +201,7 @@ pub(crate) fn every_kind() -> Vec<CaseResult> {
 
 fn with_problem(index: usize, name: &str, outcome: Outcome) -> CaseResult {
     let problem = Problem {
+        clause: None,
         step: "decode".to_owned(),
         summary: "the value is read as <b> & \"c\"".to_owned(),
         expected: "1".to_owned(),

@@ -159,7 +159,7 @@ fn with_cipher(settings: &mut Settings, change: fn(Key, Padding) -> (Key, Paddin
 }
 
 /// Makes an acknowledgement without encryption announce a mode.
-fn announce(acknowledgement: &mut Vec<u8>, encryption: &RequiredEncryption) {
+pub(super) fn announce(acknowledgement: &mut Vec<u8>, encryption: &RequiredEncryption) {
     match encryption {
         RequiredEncryption::None => {}
         RequiredEncryption::Ssl(_) => acknowledgement[0] = 1,

@@ -40,6 +40,16 @@ pub(super) const FAULTS: &[Fault] = &[
         ..CORRECT
     },
     Fault {
+        name: "answers-with-a-command-of-one-byte",
+        response: Some(|message, _, wire| {
+            // The pages show the data at offset 5 (erratum E1).
+            let mut frame = message.frame();
+            frame.drain(5..8);
+            wire.to_client.extend_from_slice(&frame);
+        }),
+        ..CORRECT
+    },
+    Fault {
         name: "answers-count-their-header",
         response: Some(|message, _, wire| {
             let mut frame = message.frame();

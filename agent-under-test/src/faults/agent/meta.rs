@@ -254,6 +254,19 @@ pub(super) const FAULTS: &[Fault] = &[
         ..CORRECT
     },
     Fault {
+        name: "name-lengths-of-one-byte",
+        request: Some(|message, facts, wire| {
+            // A name of 128 bytes and more has a length that makes no sense to it.
+            with_update(message, facts, wire, |update| {
+                let fits = |file: &UpdateFile<'_>| file.name.len() < 0x80;
+                if !update.assemblies.iter().chain(&update.extensions).all(fits) {
+                    (update.assemblies, update.extensions) = (Vec::new(), Vec::new());
+                }
+            });
+        }),
+        ..CORRECT
+    },
+    Fault {
         name: "extensions-lost",
         request: Some(|message, facts, wire| {
             with_update(message, facts, wire, |update| update.extensions.clear())

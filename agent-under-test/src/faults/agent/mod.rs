@@ -3,6 +3,7 @@
 //! The correct one listens on a port of its own of 127.0.0.1 and may be told other settings than it was given. Clients come
 //! to the relay, which makes a connection to the correct agent for each, from the address that the client has.
 
+mod aes_layout;
 mod empty;
 mod encryption;
 mod framing;
@@ -36,6 +37,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         handshake::FAULTS,
         framing::FAULTS,
         encryption::FAULTS,
+        aes_layout::FAULTS,
         meta::FAULTS,
         products::FAULTS,
         empty::AGENTS,
@@ -100,7 +102,10 @@ pub fn run(name: &str, settings: Settings) -> Result<(), StartError> {
             serve(fault, settings, agent).await
         };
         tokio::select! {
-            result = ended => result.unwrap_or(Ok(())),
+            result = ended => match fault.runs_on {
+                true => std::future::pending().await,
+                false => result.unwrap_or(Ok(())),
+            },
             Err(error) = serving => Err(error),
         }
     })

@@ -1,8 +1,9 @@
 //! Faults of an agent that is to start: what it makes of its configuration (CFG, AES-8).
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use crate::agent::settings::EncryptionMode;
+use crate::agent::settings::{EncryptionMode, parse_config};
 use crate::faults::fault::{CORRECT, Fault};
 
 /// What stands between two marks of a text, if both are there.
@@ -70,7 +71,35 @@ fn without_unknown(text: &str) -> String {
     rest
 }
 
+/// Whether this is a configuration that the correct agent refuses.
+fn is_refused(text: &str) -> bool {
+    parse_config("the configuration", text).is_err()
+}
+
 pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "refuses-with-status-0",
+        config: Some(|text| {
+            if is_refused(text) {
+                // Whether or not somebody reads it, the process is over.
+                let _ = writeln!(std::io::stderr(), "the configuration is wrong");
+                std::process::exit(0);
+            }
+            text.to_owned()
+        }),
+        ..CORRECT
+    },
+    Fault {
+        name: "refuses-without-a-word",
+        config: Some(|text| {
+            if is_refused(text) {
+                std::process::exit(1);
+            }
+            text.to_owned()
+        }),
+        ..CORRECT
+    },
+    Fault { name: "runs-on-after-the-stop-signal", runs_on: true, ..CORRECT },
     Fault {
         name: "unknown-mode-falls-back-to-none",
         config: Some(|text| {

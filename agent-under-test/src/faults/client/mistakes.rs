@@ -8,11 +8,11 @@ use crate::faults::talk::{Message, number, skip};
 use crate::protocol::{Command, PROTOCOL_ID, Reader};
 
 /// Whether an answer says that an operation went well.
-fn is_ok(answer: &Value, request: &Value, op: &str) -> bool {
+pub(super) fn is_ok(answer: &Value, request: &Value, op: &str) -> bool {
     request["op"] == op && answer.get("ok").is_some()
 }
 
-fn fails(answer: &mut Value, kind: &str) {
+pub(super) fn fails(answer: &mut Value, kind: &str) {
     *answer = json!({"id": answer["id"], "error": {"kind": kind, "message": "what a fault makes of it"}});
 }
 

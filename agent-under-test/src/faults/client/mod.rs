@@ -1,5 +1,6 @@
 //! Clients with one fault each: the correct client, what it is told and answers, and a relay between it and its agent.
 
+mod driving;
 mod mistakes;
 
 use std::collections::HashMap;
@@ -25,7 +26,11 @@ const REACH_WITHIN: Duration = Duration::from_secs(5);
 
 /// The names of all faults that a client can have, in no order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    mistakes::FAULTS.iter().map(|fault| fault.name).chain(EMPTY.iter().map(|(name, _)| *name))
+    all().map(|fault| fault.name).chain(EMPTY.iter().map(|(name, _)| *name))
+}
+
+fn all() -> impl Iterator<Item = &'static Fault> {
+    mistakes::FAULTS.iter().chain(driving::FAULTS)
 }
 
 /// Clients that are none: what they answer to any line, if anything.
@@ -56,7 +61,7 @@ pub fn run(
     if let Some((_, answer)) = EMPTY.iter().find(|(empty, _)| *empty == name) {
         return pretend(*answer, input, output);
     }
-    let Some(fault) = mistakes::FAULTS.iter().find(|fault| fault.name == name) else {
+    let Some(fault) = all().find(|fault| fault.name == name) else {
         return driver::run(input, output);
     };
     let (requests, to_client) = io::pipe()?;
@@ -153,7 +158,10 @@ fn tell(fault: &Fault, from_client: impl io::Read, mut output: impl Write, told:
             change(&mut answer, &request);
             Some(answer.to_string())
         });
-        writeln!(output, "{}", changed.unwrap_or(line))?;
+        let line = changed.unwrap_or(line);
+        for line in fault.prints.map_or_else(|| vec![line.clone()], |prints| prints(&line)) {
+            writeln!(output, "{line}")?;
+        }
         output.flush()?;
     }
     Ok(())

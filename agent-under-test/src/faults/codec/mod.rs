@@ -1,5 +1,6 @@
 //! Codecs with one fault each: the correct codec, whose requests or answers somebody has meddled with.
 
+mod driving;
 mod mistakes;
 
 use std::io::{self, BufRead, BufWriter, Write};
@@ -112,7 +113,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static CodecFault> {
-    mistakes::FAULTS.iter().chain(EMPTY)
+    mistakes::FAULTS.iter().chain(driving::FAULTS).chain(EMPTY)
 }
 
 /// Answers every line of `input` until it ends, as a codec with a fault does.

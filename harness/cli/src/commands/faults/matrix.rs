@@ -295,7 +295,13 @@ impl Matrix {
         let mut text = format!("# Kill matrix\n\n{caught} of {} faults are caught.\n\n", self.count);
         text.push_str("| role | fault | clauses | | caught by | the mistake |\n|---|---|---|---|---|---|\n");
         for line in &self.faults {
-            let cases = line.own.iter().filter(|kill| kill.at_weight).take(TOLD).map(|kill| format!("`{}`", kill.case)).collect::<Vec<_>>();
+            let cases = line
+                .own
+                .iter()
+                .filter(|kill| kill.at_weight)
+                .take(TOLD)
+                .map(|kill| format!("`{}`", kill.case))
+                .collect::<Vec<_>>();
             let more = line.own.len().saturating_sub(TOLD);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             // Writing to a text cannot fail.

@@ -229,6 +229,7 @@ impl Conversation<'_> {
         match waited {
             Waited::Enough | Waited::Wrong => self.stumble(watch.step, &watch.what, mismatch),
             Waited::Ended(end) => {
+                let mismatch = mismatch.unopened(end);
                 let summary = format!("the connection was {end} instead");
                 self.stumble(watch.step, &watch.what, Mismatch { summary, expected, actual, ..mismatch })
             }

@@ -45,6 +45,7 @@ use super::running::Agent;
 use super::secure::{self, mode};
 use super::settings::Asked;
 use super::support::has_step;
+use crate::citation::own;
 use crate::engine::Conversations;
 use crate::event::{Exchange, Happening};
 use crate::format::{AES_BLOCK, Formats, Padding};
@@ -533,6 +534,14 @@ impl Mismatch {
     fn without_missing(mut self, came: usize) -> Self {
         if let Some(bytes) = self.bytes.as_mut().filter(|bytes| bytes.offset >= came) {
             bytes.clauses.clear();
+        }
+        self
+    }
+
+    /// The same, where the connection ended so: what cannot be decrypted may have another key or padding.
+    fn unopened(mut self, end: &End) -> Self {
+        if let (End::Unopened(_), Some(bytes)) = (end, &mut self.bytes) {
+            bytes.clauses = own::UNOPENED.map(str::to_owned).to_vec();
         }
         self
     }
