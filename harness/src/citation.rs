@@ -13,6 +13,8 @@ use crate::verdict::Problem;
 
 /// Clauses that the engine checks by itself, whatever a case is about.
 pub mod own {
+    use crate::subject::Role;
+
     /// Of a driver: one line of JSON answers each request.
     pub const ANSWERS: &str = "DRV-1";
     /// Of a client driver: the error kind fits what happened.
@@ -34,6 +36,16 @@ pub mod own {
 
     /// What cannot be decrypted may break, in so far as the case is about it: padding, key and key size.
     pub const UNOPENED: [&str; 3] = ["AES-3", "AES-2", "AES-5"];
+
+    /// Those that the engine checks of subjects of a role.
+    pub fn of_role(role: Role) -> &'static [&'static str] {
+        match role {
+            Role::Agent => &[CERTIFICATE, TICKS, FILES, REFUSAL, STOP],
+            Role::Client => &[ANSWERS, ERROR_KINDS],
+            Role::Codec => &[ANSWERS, CODEC_ANSWERS, CODEC_ERRORS],
+            Role::Host => &[],
+        }
+    }
 
     /// All that stand alone.
     pub const ALL: [&str; 9] =

@@ -16,6 +16,8 @@
 //! | `subject_finished` | after the cases of a subject |
 //! | `run_finished` | last; missing when the run was killed |
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -317,10 +319,46 @@ impl Expected {
 pub struct Notice {
     /// The subject's name.
     pub subject: String,
-    /// Whether it counts as a warning, or is only told.
+    /// Whether it counts as a warning.
     pub warning: bool,
+    /// Whether it counts as an error: something could not be judged, and the subject is why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub error: bool,
     /// One sentence.
     pub message: String,
+}
+
+/// What a notice counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    /// Nothing: it is only reported.
+    Note,
+    /// A warning.
+    Warning,
+    /// An error.
+    Error,
+}
+
+impl Gravity {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Gravity::Note => "note",
+            Gravity::Warning => "warning",
+            Gravity::Error => "error",
+        }
+    }
+}
+
+impl Notice {
+    /// What it counts as.
+    pub fn gravity(&self) -> Gravity {
+        match (self.error, self.warning) {
+            (true, _) => Gravity::Error,
+            (false, true) => Gravity::Warning,
+            (false, false) => Gravity::Note,
+        }
+    }
 }
 
 /// A subject whose cases are done.
@@ -340,6 +378,9 @@ pub struct RunFinished {
     pub interrupted: Option<String>,
     /// Cases that were not run because of `--fail-fast` or a signal.
     pub not_run: usize,
+    /// Set where fewer cases ran than were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_few: Option<TooFew>,
     /// What became of the recorded floor, where the run has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<FloorReport>,
@@ -347,6 +388,21 @@ pub struct RunFinished {
     pub exit_code: u8,
     /// How long the run took, in milliseconds.
     pub millis: u64,
+}
+
+/// A run in which fewer cases ran than it had to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TooFew {
+    /// How many ran.
+    pub ran: usize,
+    /// How many had to.
+    pub least: usize,
+}
+
+impl fmt::Display for TooFew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ran, at least {} were to run", self.ran, self.least)
+    }
 }
 
 /// How many results there were of each kind. Each result counts in one member only, but for

@@ -462,11 +462,21 @@ fn every_outcome_counts_once() {
         expected_failures: 2,
         unexpected_passes: 1,
         other_failures: 1,
+        contract: 0,
     };
     assert_eq!(found, expected);
     let mut twice = found;
     twice += found;
     assert_eq!((twice.passed, twice.skipped, twice.unexpected_passes), (6, 4, 2));
+}
+
+#[test]
+fn failures_by_contract_are_counted_among_the_failed() {
+    let mut tally = tally(&[(Fail, None)]);
+    tally.count(&CaseResult { tier: Tier::C, ..result(Fail, None) });
+    tally.count(&CaseResult { tier: Tier::C, ..result(Pass, None) });
+    assert_eq!((tally.failed, tally.contract), (2, 1));
+    assert_eq!(tally.exit_code(false), 1);
 }
 
 #[rstest]

@@ -26,7 +26,7 @@
 use std::io::{self, Write};
 
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::event::{CaseResult, KnobReading, Notice, Tally};
+use iaspec_harness::event::{CaseResult, KnobReading, Notice, Tally, TooFew};
 use iaspec_harness::floor::FloorReport;
 use iaspec_harness::subject::Role;
 use iaspec_harness::subject::manifest::{Claims, Readings};
@@ -58,6 +58,7 @@ struct Document<'a> {
     interrupted: Option<&'a str>,
     not_run: Option<usize>,
     millis: Option<u64>,
+    too_few: Option<TooFew>,
     floor: Option<&'a FloorReport>,
     tally: Tally,
     clauses: Vec<Clause<'a>>,
@@ -116,6 +117,7 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         interrupted: finished.and_then(|run| run.interrupted.as_deref()),
         not_run: finished.map(|run| run.not_run),
         millis: finished.map(|run| run.millis),
+        too_few: finished.and_then(|run| run.too_few),
         floor: finished.and_then(|run| run.floor.as_ref()),
         tally: record.tally(),
         clauses: clauses(record),

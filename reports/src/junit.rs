@@ -15,7 +15,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use iaspec_harness::event::{CaseResult, Expected};
+use iaspec_harness::event::{CaseResult, Expected, Gravity, Notice};
 use iaspec_harness::floor::FloorReport;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -41,6 +41,14 @@ pub(crate) fn render(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         record.finished.as_ref().and_then(|run| run.floor.as_ref()).filter(|floor| floor.is_broken())
     {
         report.add_test_suite(below_the_floor(floor));
+    }
+    if let Some(too_few) = record.finished.as_ref().and_then(|run| run.too_few) {
+        report.add_test_suite(single(
+            "enough cases run",
+            NonSuccessKind::Failure,
+            "too few",
+            &too_few.to_string(),
+        ));
     }
     // By way of memory: the error of a writer has to keep its kind, so that a reader that went away is known.
     let document = report.to_string().map_err(io::Error::other)?;
@@ -78,10 +86,17 @@ fn suite(record: &Record, subject: &SubjectRecord, clauses: &Clauses) -> TestSui
     for result in &subject.results {
         suite.add_test_case(case(result, record.standing(result), clauses));
     }
+    // What no case is about, and still keeps the run from being conformant.
+    for notice in subject.notices.iter().filter(|notice| notice.gravity() == Gravity::Error) {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type(notice.gravity().name()).set_message(one_line(&notice.message));
+        let mut case = TestCase::new("the subject can be judged", status);
+        case.set_classname("iaspec").set_time(Duration::ZERO);
+        suite.add_test_case(case);
+    }
     if !subject.notices.is_empty() {
-        let word = |warning| if warning { "warning" } else { "note" };
-        let lines =
-            subject.notices.iter().map(|notice| format!("{}: {}\n", word(notice.warning), notice.message));
+        let line = |notice: &Notice| format!("{}: {}\n", notice.gravity().name(), notice.message);
+        let lines = subject.notices.iter().map(line);
         suite.set_system_out(text(&lines.collect::<String>()));
     }
     suite
@@ -153,9 +168,14 @@ fn below_the_floor(floor: &FloorReport) -> TestSuite {
 }
 
 fn incomplete(gap: &str) -> TestSuite {
-    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-    status.set_type("incomplete").set_message(gap);
-    let mut case = TestCase::new("the run is told to its end", status);
+    single("the run is told to its end", NonSuccessKind::Error, "incomplete", gap)
+}
+
+/// A suite of one case, which did not succeed.
+fn single(name: &str, kind: NonSuccessKind, kind_name: &str, message: &str) -> TestSuite {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(kind_name).set_message(message);
+    let mut case = TestCase::new(name, status);
     case.set_classname("iaspec").set_time(Duration::ZERO);
     let mut suite = TestSuite::new("iaspec");
     suite.set_time(Duration::ZERO).add_test_case(case);

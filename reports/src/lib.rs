@@ -7,7 +7,7 @@
 //! use iaspec_reports::{Ndjson, Reporter};
 //!
 //! let mut out = Vec::new();
-//! let notice = Notice { subject: "demo".into(), warning: false, message: "hello".into() };
+//! let notice = Notice { subject: "demo".into(), warning: false, error: false, message: "hello".into() };
 //! Ndjson::new(&mut out).event(&Event::Notice(notice)).unwrap();
 //! assert_eq!(out, b"{\"event\":\"notice\",\"subject\":\"demo\",\"warning\":false,\"message\":\"hello\"}\n");
 //! ```

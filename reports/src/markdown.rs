@@ -66,8 +66,11 @@ fn dialects(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     Ok(())
 }
 
-/// What became of the floor, and the cases that are missing, as many as fit.
+/// What became of the floor, and the cases that are missing, as many as fit; and whether enough cases ran.
 fn floor(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    if let Some(too_few) = record.finished.as_ref().and_then(|run| run.too_few) {
+        writeln!(out, "\nToo few cases: {too_few}")?;
+    }
     let Some(floor) = record.finished.as_ref().and_then(|run| run.floor.as_ref()) else { return Ok(()) };
     for line in floor.lines() {
         writeln!(out, "\nFloor: {}", escaped(&line))?;
@@ -201,7 +204,7 @@ fn notices(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     }
     writeln!(out, "\n### Notices\n")?;
     for notice in notices {
-        let word = if notice.warning { "warning" } else { "note" };
+        let word = notice.gravity().name();
         writeln!(out, "- {word}: {}: {}", code(&notice.subject), escaped(&clipped(&notice.message)))?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use iaspec_harness::event::{
-    CaseResult, DialectFound, Event, Notice, RunFinished, RunStarted, SubjectStarted, Tally,
+    CaseResult, DialectFound, Event, Gravity, Notice, RunFinished, RunStarted, SubjectStarted, Tally,
 };
 use iaspec_harness::verdict::Outcome;
 use iaspec_harness::waiver::Waiver;
@@ -101,8 +101,12 @@ impl<W: Write> Text<W> {
         }
         self.close_gap()?;
         for notice in std::mem::take(&mut self.notices) {
-            let (word, style) =
-                if notice.warning { ("warning", style(Outcome::Warning)) } else { ("note", Style::new()) };
+            let style = match notice.gravity() {
+                Gravity::Error => style(Outcome::Error),
+                Gravity::Warning => style(Outcome::Warning),
+                Gravity::Note => Style::new(),
+            };
+            let word = notice.gravity().name();
             writeln!(self.out, "{style}{word}{style:#}: {}: {}", notice.subject, notice.message)?;
         }
         for line in std::mem::take(&mut self.timing) {
@@ -175,6 +179,10 @@ impl<W: Write> Text<W> {
         }
         if run.not_run > 0 {
             writeln!(self.out, "not run: {}", run.not_run)?;
+        }
+        if let Some(too_few) = &run.too_few {
+            let style = style(Outcome::Fail);
+            writeln!(self.out, "{style}too few cases{style:#}: {too_few}")?;
         }
         if let Some(floor) = &run.floor {
             let style = style(Outcome::Fail);

@@ -296,6 +296,9 @@ pub(crate) struct Run {
     /// Add cases that ran to the floor, and write renamed ones by their new names; none is taken away
     #[arg(long, env = "IASPEC_UPDATE_FLOOR")]
     pub(crate) update_floor: bool,
+    /// End with 4 if fewer cases run than this: skipped ones and those that could not be run do not count
+    #[arg(long, value_name = "N", env = "IASPEC_MIN_CASES", value_parser = whole_number::<u32, 1, 100_000_000>)]
+    pub(crate) min_cases: Option<u32>,
     #[command(flatten)]
     pub(crate) width: Width,
 }

@@ -40,6 +40,11 @@ pub enum Breakdown {
 }
 
 impl Breakdown {
+    /// Whether it printed what has nothing to do with the line protocol, such as a banner.
+    pub fn is_nonsense(&self) -> bool {
+        matches!(self, Breakdown::NotJson(_) | Breakdown::NotAnAnswer { .. } | Breakdown::LineTooLong { .. })
+    }
+
     /// Whether it was a death or a silence: what the contract calls dying and hanging.
     pub fn is_silence(&self) -> bool {
         matches!(self, Breakdown::Silent(_))

@@ -4,15 +4,19 @@
 //! on a fresh process, so that the culprit is found by name; the rest go on with a new lasting process.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::control::Control;
+use super::lateness::{Lateness, Strain};
 use super::lines::{Lines, NoLine};
 use super::plan::{Case, Plan};
 use super::reply::{self, Reply};
 use super::{Breakdown, Interrupt, Results};
-use crate::event::CaseResult;
+use crate::event::{CaseResult, Gravity};
 use crate::format::Formats;
 use crate::hex_text;
 use crate::subject::Manifest;
@@ -26,11 +30,14 @@ const BACKLOG: usize = 256 << 10;
 /// After so many cases that hung alone, the rest is not tried.
 const MOST_HANGS: u32 = 3;
 
+/// How often a case is tried that was silent while the machine held somebody up.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// After so many breakdowns that no case can be blamed for, the rest is not tried.
 const MOST_OUT_OF_TURN: u32 = 3;
 
 /// How long a process may take to start and to answer its first question, at least.
-const START_WITHIN: Duration = Duration::from_secs(10);
+const START_WITHIN: Duration = Duration::from_secs(4);
 
 /// The question that shows whether a subject answers at all.
 const SANITY: &str = r#"{"id":0,"op":"encode","type":"int32","value":1}"#;
@@ -72,9 +79,22 @@ pub(super) async fn run(
         .collect();
     let controls = cases.iter().map(|case| controls(case, corpus)).collect::<Vec<_>>();
     let requests = cases.iter().zip(&controls).map(|(case, controls)| requests(case, controls)).collect();
-    let (hangs, out_of_turn, held) = (0, 0, None);
-    let mut run =
-        Run { corpus, manifest, plan, cases, controls, requests, queue, hangs, out_of_turn, held, results };
+    let mut run = Run {
+        corpus,
+        manifest,
+        plan,
+        cases,
+        controls,
+        requests,
+        queue,
+        hangs: 0,
+        out_of_turn: 0,
+        held: None,
+        began: Instant::now(),
+        paused: false,
+        lateness: Lateness::measured(),
+        results,
+    };
     run.all(interrupt).await;
     run.tell_held();
 }
@@ -170,12 +190,16 @@ struct Run<'a, 'b> {
     /// The last case that passed, which is told when the next one has passed, or when there is none any more: until then it
     /// has to answer for what the subject does with no case under way.
     held: Option<CaseResult>,
+    began: Instant,
+    /// Whether it was silent once, and is not excused again.
+    paused: bool,
+    lateness: Lateness,
     results: &'a mut Results<'b>,
 }
 
 impl Run<'_, '_> {
     async fn all(&mut self, interrupt: &mut Interrupt) {
-        let mut first = true;
+        let (mut first, mut slow_starts) = (true, 0);
         while !self.queue.is_empty() && !self.results.stop && !interrupt.is_set() {
             // What passed on another process has nothing to do with this one.
             self.tell_held();
@@ -183,13 +207,17 @@ impl Run<'_, '_> {
                 Ok(lines) => lines,
                 Err(message) => return self.give_up(&message, None),
             };
-            if std::mem::take(&mut first)
-                && let Leg::Broken(breakdown) = self.sanity(&mut lines, interrupt).await
-            {
+            let asked = Instant::now();
+            if first && let Leg::Broken(breakdown) = self.sanity(&mut lines, interrupt).await {
                 let log = lines.process.log();
                 lines.process.kill().await;
+                slow_starts += 1;
+                if breakdown.is_silence() && slow_starts < MOST_ATTEMPTS && self.strained(asked).is_some() {
+                    continue;
+                }
                 return self.give_up(&format!("asked a first question, {breakdown}"), log);
             }
+            first = false;
             let mut flight = Flight::default();
             let leg = self.fly(&mut lines, &mut flight, interrupt).await;
             match leg {
@@ -317,11 +345,34 @@ impl Run<'_, '_> {
         Ok(if open.waiting == 0 { flight.open.remove(&slot) } else { None })
     }
 
+    /// Why a silence of the subject may be none of its own making, or is excused once.
+    fn excuse(&self, breakdown: &Breakdown, since: Instant) -> Option<Excuse> {
+        if !breakdown.is_silence() {
+            return None;
+        }
+        if let Some(strain) = self.strained(since) {
+            return Some(Excuse::Strained(strain));
+        }
+        let seconds = |when: Instant| when.saturating_duration_since(self.began).as_secs_f64();
+        let (from, to) = (seconds(since), seconds(Instant::now()));
+        let pause = format!("the subject was silent from {from:.1} s to {to:.1} s of the run");
+        (!self.paused).then_some(Excuse::Paused(pause))
+    }
+
+    /// How much the machine held up harness or subject since a time, if that was too much of it.
+    fn strained(&self, since: Instant) -> Option<Strain> {
+        self.lateness.since(since).filter(|strain| strain.is_too_much_of(since.elapsed()))
+    }
+
     fn conclude(&mut self, open: Open, log: Option<String>) {
+        self.conclude_because(open, log, None);
+    }
+
+    fn conclude_because(&mut self, open: Open, log: Option<String>, reason: Option<String>) {
         let planned = &self.plan.cases[open.turn.at];
         let problems: Vec<Problem> = open.problems.into_iter().flatten().collect();
         let passed = problems.is_empty();
-        let result = planned.result(self.manifest, open.turn.repetition, Outcome::Pass, None);
+        let result = planned.result(self.manifest, open.turn.repetition, Outcome::Pass, reason);
         let result = result.with_problems(problems, &self.corpus.clauses);
         let micros = u64::try_from(open.since.elapsed().as_micros()).unwrap_or(u64::MAX);
         let result = CaseResult { micros, log: log.filter(|_| !passed), ..result };
@@ -350,7 +401,11 @@ impl Run<'_, '_> {
                 self.results.add(CaseResult { outcome: Outcome::Fail, reason: Some(reason), log, ..result });
             }
             None => {
-                self.results.notice(self.manifest, true, format!("with no case under way, {breakdown}"));
+                self.results.notice(
+                    self.manifest,
+                    Gravity::Warning,
+                    format!("with no case under way, {breakdown}"),
+                );
             }
         }
     }
@@ -370,6 +425,9 @@ impl Run<'_, '_> {
             1 => String::new(),
             many => format!(" (one of {many} cases under way)"),
         };
+        // The silence began about when nothing had come for as long as an answer may take.
+        let silent_since = Instant::now() - self.results.options.answer_within;
+        let cause = self.excuse(breakdown, silent_since);
         let mut innocent = Vec::new();
         let mut found = false;
         for turn in suspects {
@@ -378,8 +436,17 @@ impl Run<'_, '_> {
                 self.queue.push(turn);
                 continue;
             }
-            match self.alone(turn, interrupt).await {
+            match self.alone_in_time(turn, interrupt).await {
                 Alone::Concluded(open, log) => innocent.push((*open, log)),
+                Alone::TooBusy(strain) => {
+                    found = true;
+                    let reason = format!(
+                        "tried {MOST_ATTEMPTS} times, in vain, because {strain}: this machine is too busy; lastly, {breakdown}"
+                    );
+                    let planned = &self.plan.cases[turn.at];
+                    let result = planned.result(self.manifest, turn.repetition, Outcome::Error, Some(reason));
+                    self.results.add(result);
+                }
                 Alone::Broken(again, log) => {
                     found = true;
                     self.hangs += u32::from(again.is_silence());
@@ -388,8 +455,20 @@ impl Run<'_, '_> {
                 Alone::NotRun => self.queue.push(turn),
             }
         }
+        let excused = cause.filter(|_| !found);
+        if let Some(Excuse::Paused(pause)) = &excused {
+            self.paused = true;
+            let many = innocent.len();
+            let message =
+                format!("{pause}, and not again; the {many} cases under way ran a second time, alone");
+            self.results.notice(self.manifest, Gravity::Error, message);
+        }
         for (open, own_log) in innocent {
-            if found {
+            if let Some(excuse) = &excused {
+                let reason =
+                    format!("tried again once, alone, because {excuse}; at first, {breakdown}{among}");
+                self.conclude_because(open, own_log, Some(reason));
+            } else if found {
                 self.conclude(open, own_log);
             } else {
                 let reason = format!("{breakdown}{among}, and did not do so again when each ran alone");
@@ -403,6 +482,24 @@ impl Run<'_, '_> {
         let planned = &self.plan.cases[turn.at];
         let result = planned.result(self.manifest, turn.repetition, Outcome::Fail, Some(reason.to_owned()));
         self.results.add(CaseResult { log, ..result });
+    }
+
+    /// Runs a case alone: again, if it was silent while the machine held somebody up.
+    async fn alone_in_time(&mut self, turn: Turn, interrupt: &mut Interrupt) -> Alone {
+        let mut attempts = 0;
+        loop {
+            let began = Instant::now();
+            let alone = self.alone(turn, interrupt).await;
+            attempts += 1;
+            match (&alone, self.strained(began)) {
+                (Alone::Broken(again, _), Some(strain)) if again.is_silence() => {
+                    if attempts == MOST_ATTEMPTS {
+                        return Alone::TooBusy(strain);
+                    }
+                }
+                _ => return alone,
+            }
+        }
     }
 
     async fn alone(&mut self, turn: Turn, interrupt: &mut Interrupt) -> Alone {
@@ -452,7 +549,7 @@ impl Run<'_, '_> {
             () = interrupt.wait() => return,
         };
         for complaint in stopped.complaints(true, self.manifest.stop_within) {
-            self.results.notice(self.manifest, true, complaint);
+            self.results.notice(self.manifest, Gravity::Warning, complaint);
         }
     }
 }
@@ -461,7 +558,26 @@ impl Run<'_, '_> {
 enum Alone {
     Concluded(Box<Open>, Option<String>),
     Broken(Breakdown, Option<String>),
+    /// It was silent whenever it was tried, and the machine may be the reason.
+    TooBusy(Strain),
     NotRun,
+}
+
+/// Why a silence of the subject is not held against the cases that were under way.
+enum Excuse {
+    /// The machine held up harness or subject.
+    Strained(Strain),
+    /// It was the first one, and no case brought it about again: in one sentence.
+    Paused(String),
+}
+
+impl fmt::Display for Excuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Excuse::Strained(strain) => strain.fmt(f),
+            Excuse::Paused(pause) => f.write_str(pause),
+        }
+    }
 }
 
 /// The log of a subject that just failed: what it wrote last may still be on its way.

@@ -8,6 +8,7 @@ mod breakdown;
 mod codec;
 mod control;
 mod expect;
+mod lateness;
 mod lines;
 mod plan;
 mod reply;
@@ -15,12 +16,12 @@ mod reply;
 pub use breakdown::Breakdown;
 pub use plan::{Case, Plan, PlannedCase, Selection, SelectionError};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::event::{CaseResult, Event, Notice, Tally};
+use crate::event::{CaseResult, Event, Gravity, Notice, Tally};
 use crate::subject::{Manifest, Role};
 use crate::timing::Timing;
 use crate::vectors::Corpus;
@@ -110,6 +111,8 @@ impl Interrupt {
 pub struct SubjectRun {
     /// The counts.
     pub tally: Tally,
+    /// Results of cases that ran to an end, and were not skipped.
+    pub ran: usize,
     /// Results that never came, because the run ended before.
     pub not_run: usize,
 }
@@ -123,19 +126,31 @@ pub async fn run_subject(
     interrupt: &mut Interrupt,
     emit: &mut dyn FnMut(Event),
 ) -> SubjectRun {
-    let mut results =
-        Results { options, emit, tally: Tally::default(), came: 0, stop: false, tested: BTreeSet::new() };
+    let mut results = Results {
+        options,
+        emit,
+        tally: Tally::default(),
+        came: 0,
+        ran: 0,
+        skipped: BTreeMap::new(),
+        stop: false,
+        tested: BTreeSet::new(),
+    };
     match manifest.role {
         Role::Codec => codec::run(corpus, manifest, plan, interrupt, &mut results).await,
         Role::Agent | Role::Client | Role::Host => {
             agent::run(corpus, manifest, plan, interrupt, &mut results).await;
         }
     }
+    if let Some(message) = results.nothing_ran(manifest) {
+        results.notice(manifest, Gravity::Error, message);
+    }
     for message in expect::untested(manifest, plan, &results.tested) {
-        results.notice(manifest, false, message);
+        results.notice(manifest, Gravity::Note, message);
     }
     let expected = plan.cases.len() * options.repeat as usize;
-    SubjectRun { tally: results.tally, not_run: expected.saturating_sub(results.came) }
+    let not_run = expected.saturating_sub(results.came);
+    SubjectRun { tally: results.tally, ran: results.ran, not_run }
 }
 
 /// Where results and notices go: out as events, and into the counts.
@@ -144,6 +159,9 @@ struct Results<'a> {
     emit: &'a mut dyn FnMut(Event),
     tally: Tally,
     came: usize,
+    ran: usize,
+    /// How many cases were skipped for each reason.
+    skipped: BTreeMap<String, usize>,
     /// Set by the first failure when the run shall end with it.
     stop: bool,
     /// The places of the entries under `expect` of which a case ran.
@@ -160,9 +178,37 @@ impl Results<'_> {
         }
         self.tally.count(&result);
         self.came += 1;
+        match result.outcome {
+            Outcome::Skip => *self.skipped.entry(result.reason.clone().unwrap_or_default()).or_default() += 1,
+            Outcome::Error => {}
+            _ => self.ran += 1,
+        }
         let failed = self.tally.errors > 0 || self.tally.failures(self.options.strict) > 0;
         self.stop |= self.options.fail_fast && failed;
         (self.emit)(Event::CaseFinished(Box::new(result)));
+    }
+
+    /// Why a subject whose cases were all skipped proves nothing; `None` where a case ran, or was to run.
+    fn nothing_ran(&self, manifest: &Manifest) -> Option<String> {
+        let skipped: usize = self.skipped.values().sum();
+        if skipped == 0 || skipped < self.came {
+            return None;
+        }
+        let (reason, count) = self.skipped.iter().max_by_key(|(_, count)| **count)?;
+        let supports = &manifest.supports;
+        let lacks = match manifest.role {
+            Role::Agent | Role::Client if supports.versions.is_empty() => {
+                "; the manifest lists nothing under supports.versions"
+            }
+            Role::Agent | Role::Client if supports.encryption.is_empty() => {
+                "; the manifest lists nothing under supports.encryption"
+            }
+            Role::Host if supports.features.is_empty() => {
+                "; the manifest lists nothing under supports.features"
+            }
+            _ => "",
+        };
+        Some(format!("none of {skipped} cases ran{lacks}; {count} of them: {reason}"))
     }
 
     fn timing(&mut self, timing: Timing) {
@@ -171,9 +217,11 @@ impl Results<'_> {
         }
     }
 
-    fn notice(&mut self, manifest: &Manifest, warning: bool, message: impl Into<String>) {
-        self.tally.warnings += usize::from(warning);
+    fn notice(&mut self, manifest: &Manifest, gravity: Gravity, message: impl Into<String>) {
+        self.tally.warnings += usize::from(gravity == Gravity::Warning);
+        self.tally.errors += usize::from(gravity == Gravity::Error);
         let subject = manifest.name.clone();
-        (self.emit)(Event::Notice(Notice { subject, warning, message: message.into() }));
+        let (warning, error) = (gravity == Gravity::Warning, gravity == Gravity::Error);
+        (self.emit)(Event::Notice(Notice { subject, warning, error, message: message.into() }));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::expect;
+use crate::citation::own;
 use crate::clauses::{Clauses, Tier};
 use crate::event::{CaseResult, ClauseText, Expected};
 use crate::format::{Shape, TypeRef};
@@ -261,10 +262,10 @@ impl<'a> Plan<'a> {
         Ok(Self { cases })
     }
 
-    /// The clauses that its cases cite, in the order of the protocol.
-    pub fn clauses(&self, corpus: &Corpus) -> Vec<ClauseText> {
-        let cited: BTreeSet<&str> =
-            self.cases.iter().flat_map(|planned| planned.case.clauses().iter().map(String::as_str)).collect();
+    /// The clauses that its cases cite, and those that the engine checks beside them, in the order of the protocol.
+    pub fn clauses(&self, role: Role, corpus: &Corpus) -> Vec<ClauseText> {
+        let cited = self.cases.iter().flat_map(|planned| planned.case.clauses().iter().map(String::as_str));
+        let cited: BTreeSet<&str> = cited.chain(own::of_role(role).iter().copied()).collect();
         let text = |clause: &crate::clauses::Clause| ClauseText {
             id: clause.id.value.clone(),
             tier: clause.tier,

@@ -7,6 +7,7 @@ pub mod manifest;
 pub mod memory;
 pub mod placeholders;
 pub mod process;
+pub(crate) mod strain;
 mod tree;
 
 pub use certificate::{Certificate, Certificates};

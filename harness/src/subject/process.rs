@@ -17,9 +17,10 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::manifest::{Manifest, StopSignal};
+use super::manifest::{Manifest, Role, StopSignal};
 use super::memory;
 use super::placeholders::Values;
+use super::strain;
 use super::tree::{self, MARK};
 use crate::terms::TimeSpan;
 use crate::verdict::visible;
@@ -31,8 +32,9 @@ const LOG_TAIL: usize = 12 << 10;
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long what a subject started may be there after its end.
+/// How long what a subject started may be there after its end; the hosts of an agent have more time (SES-6).
 const LINGERS_AT_MOST: Duration = Duration::from_millis(500);
+const HOSTS_LINGER_AT_MOST: Duration = Duration::from_secs(5);
 
 /// How long, in turns, a killed process is waited for where nothing else can be done meanwhile.
 const DYING_TURNS: u32 = 200;
@@ -168,6 +170,7 @@ pub struct Process {
     log: Arc<Mutex<Log>>,
     stop_signal: StopSignal,
     stop_within: Duration,
+    lingers_at_most: Duration,
     /// Whether nothing is left of it and of what it started.
     gone: bool,
     /// How it ended, once it did.
@@ -215,6 +218,7 @@ impl Process {
             .kill_on_drop(true);
         let (mut child, pid) =
             tree::spawn(&mut command).map_err(|error| cannot_start(&program, &manifest.workdir, &error))?;
+        strain::watch(pid);
         let log = Arc::new(Mutex::new(Log::default()));
         let stdin = child.stdin.take();
         let mut stdout = child.stdout.take();
@@ -231,7 +235,12 @@ impl Process {
         }
         let ending = watch_over(child);
         let (stop_signal, stop_within) = (manifest.stop_signal, manifest.stop_within);
-        Ok(Self { pid, mark, log, stop_signal, stop_within, gone: false, ending, stdin, stdout })
+        let lingers_at_most = match manifest.role {
+            Role::Agent => HOSTS_LINGER_AT_MOST,
+            _ => LINGERS_AT_MOST,
+        };
+        let gone = false;
+        Ok(Self { pid, mark, log, stop_signal, stop_within, lingers_at_most, gone, ending, stdin, stdout })
     }
 
     /// Its process id.
@@ -342,7 +351,7 @@ impl Process {
 
     /// The programs of processes that outlive it: what it has just killed takes a moment to be gone.
     pub async fn lingering(&self) -> Vec<String> {
-        let deadline = Instant::now() + LINGERS_AT_MOST;
+        let deadline = Instant::now() + self.lingers_at_most;
         loop {
             let members = self.left_behind();
             if members.is_empty() || Instant::now() >= deadline {
@@ -385,6 +394,7 @@ impl Process {
 impl Drop for Process {
     /// The last resort when a run is torn down: what [`Process::stop`] and [`Process::kill`] do with patience.
     fn drop(&mut self) {
+        strain::forget(self.pid);
         if self.gone {
             return tree::forget(self.pid);
         }

@@ -22,7 +22,7 @@ use iaspec_harness::clauses::Tier;
 use iaspec_harness::engine::Selection;
 use iaspec_harness::finding::Finding;
 use iaspec_harness::select::{Pattern, no_match};
-use iaspec_harness::vectors::{Corpus, CorpusFiles};
+use iaspec_harness::vectors::{Corpus, CorpusFiles, check};
 
 use crate::arguments::{VectorsFrom, Which};
 use crate::exit::Failure;
@@ -35,9 +35,13 @@ fn files(from: &VectorsFrom) -> Result<CorpusFiles, Failure> {
     }
 }
 
-/// The corpus, if it can be read as a whole.
+/// The corpus, if `vectors check` finds nothing wrong with it. The tests have checked the one that is built in.
 fn corpus(from: &VectorsFrom) -> Result<Corpus, Failure> {
-    let (corpus, findings) = Corpus::load(&files(from)?);
+    let files = files(from)?;
+    let (corpus, findings) = match &from.vectors {
+        Some(_) => check::check(&files),
+        None => Corpus::load(&files),
+    };
     if findings.is_empty() { Ok(corpus) } else { Err(bad_vectors(&findings)) }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use futures_util::{FutureExt, StreamExt, stream};
 use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, Selection, SubjectRun};
 use iaspec_harness::event::{
-    Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally,
+    Event, RunFinished, RunStarted, SCHEMA_VERSION, SubjectFinished, SubjectStarted, Tally, TooFew,
 };
 use iaspec_harness::floor::FloorReport;
 use iaspec_harness::subject::{Manifest, become_subreaper, reap_orphans};
@@ -170,21 +170,23 @@ async fn run_all(
     let began = Instant::now();
     reporters.event(&Event::RunStarted(run_started(corpus, plans, arguments.slow, &options)));
     let listeners = RefCell::new(Listeners { in_turn: InTurn::new(reporters, plans.len()), floor });
-    let SubjectRun { tally, not_run } =
+    let SubjectRun { tally, ran, not_run } =
         run_side_by_side(corpus, plans, &options, &interrupt, &listeners).await;
     let floor = listeners.into_inner().floor;
     let signal = caught.get().copied();
     let ended_early = signal.is_some() || options.fail_fast && not_run > 0;
     let floor = floor.map(|floor| floor.conclude(manifests, plans, ended_early)).transpose();
+    let least = arguments.min_cases.map(|least| usize::try_from(least).unwrap_or(usize::MAX));
+    let too_few = least.filter(|least| ran < *least).map(|least| TooFew { ran, least });
     let exit_code = match (signal, &floor) {
         (Some((_, number)), _) => 128 + number,
         (None, Err(_)) => exit::NOT_RUN,
-        (None, Ok(floor)) => exit_code(&tally, options.strict, floor.as_ref()),
+        (None, Ok(floor)) => exit_code(&tally, options.strict, floor.as_ref(), too_few.is_some()),
     };
     let (floor, unwritten) = floor.map_or_else(|message| (None, Some(message)), |floor| (floor, None));
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let interrupted = signal.map(|(name, _)| name.to_owned());
-    let finished = RunFinished { tally, interrupted, not_run, floor, exit_code, millis };
+    let finished = RunFinished { tally, interrupted, not_run, too_few, floor, exit_code, millis };
     reporters.event(&Event::RunFinished(finished));
     unwritten.map_or(Ok(exit_code), |message| Err(Failure::environment(message)))
 }
@@ -212,7 +214,7 @@ async fn run_side_by_side(
     interrupt: &Interrupt,
     listeners: &RefCell<Listeners<'_>>,
 ) -> SubjectRun {
-    let mut tally = Tally::default();
+    let (mut tally, mut ran) = (Tally::default(), 0);
     let mut not_run = plans.iter().map(|(_, plan)| expected(plan, options)).sum::<usize>();
     let subjects = plans.iter().enumerate().map(|(at, (manifest, plan))| {
         let emit = move |event| listeners.borrow_mut().event(at, event);
@@ -225,18 +227,19 @@ async fn run_side_by_side(
     while let Some((at, run)) = runs.next().await {
         listeners.borrow_mut().in_turn.finish(at);
         tally += run.tally;
+        ran += run.ran;
         not_run = not_run - expected(&plans[at].1, options) + run.not_run;
         if options.fail_fast && (tally.errors > 0 || tally.failures(options.strict) > 0) {
             break;
         }
     }
-    SubjectRun { tally, not_run }
+    SubjectRun { tally, ran, not_run }
 }
 
-/// The exit code of a run that was not cut short: a floor that it fell below weighs least.
-fn exit_code(tally: &Tally, strict: bool, floor: Option<&FloorReport>) -> u8 {
+/// The exit code of a run that was not cut short: a floor that it fell below, or too few cases, weigh least.
+fn exit_code(tally: &Tally, strict: bool, floor: Option<&FloorReport>, too_few: bool) -> u8 {
     match tally.exit_code(strict) {
-        0 if floor.is_some_and(FloorReport::is_broken) => exit::STALE,
+        0 if too_few || floor.is_some_and(FloorReport::is_broken) => exit::STALE,
         code => code,
     }
 }
@@ -272,7 +275,7 @@ async fn run_one(
 
 fn run_started(corpus: &Corpus, plans: &Plans<'_>, slow: bool, options: &RunOptions) -> RunStarted {
     let mut clauses = Vec::new();
-    for clause in plans.iter().flat_map(|(_, plan)| plan.clauses(corpus)) {
+    for clause in plans.iter().flat_map(|(manifest, plan)| plan.clauses(manifest.role, corpus)) {
         if !clauses.contains(&clause) {
             clauses.push(clause);
         }

@@ -13,7 +13,7 @@ use super::settings::Asked;
 use super::support;
 use crate::engine::Results;
 use crate::engine::plan::{Case, Plan};
-use crate::event::{DialectFound, Event, KnobReading};
+use crate::event::{DialectFound, Event, Gravity, KnobReading};
 use crate::format::Padding;
 use crate::hex_text;
 use crate::probe::{Asker, Detection, Knob, Offer, Target, detect, greet};
@@ -160,7 +160,7 @@ fn tell(knobs: Vec<KnobReading>, manifest: &Manifest, results: &mut Results<'_>)
         let KnobReading { knob, reading, how, .. } = knob;
         results.notice(
             manifest,
-            true,
+            Gravity::Warning,
             format!("{knob} could not be found out, so {reading} is assumed: {how}"),
         );
     }

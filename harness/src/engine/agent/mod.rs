@@ -15,7 +15,6 @@ mod groups;
 mod health;
 mod host;
 mod inbox;
-mod lateness;
 mod modes;
 mod ports;
 mod ring;

@@ -8,6 +8,7 @@ use crate::subject::manifest::{Launch, Setting, Supports};
 use crate::subject::{Manifest, Role};
 use crate::terms::{Encryption, Feature, word};
 use crate::vectors::TranscriptCase;
+use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::step::{Kind, Step, walk};
 use crate::vectors::transcript::value::{SettingName, Symbol};
 use crate::vectors::transcript::world::StartSetting;
@@ -48,9 +49,23 @@ pub(super) fn needs_own_subject(case: &TranscriptCase) -> bool {
     fills_slots || needs_fresh_subject(case)
 }
 
-/// Whether a case looks at, or does, what only a client of its own allows.
+/// Whether a case looks at, or does, what only a client of its own allows: an answer without an id cannot be told from
+/// that of another case.
 pub(super) fn needs_own_client(case: &TranscriptCase) -> bool {
-    case.entry.isolation.is_some() || has_step(case, |kind| matches!(kind, Kind::Memory(_)))
+    case.entry.isolation.is_some()
+        || has_lines_without_id(case)
+        || has_step(case, |kind| matches!(kind, Kind::Memory(_)))
+}
+
+/// Whether a client is given lines from which it can read no id.
+pub(super) fn has_lines_without_id(case: &TranscriptCase) -> bool {
+    let mut found = false;
+    walk(case.steps(), &mut |step| {
+        if let Some(Op::Line(text)) = step.does.as_ref().map(|op| &op.value) {
+            found |= !text.value.contains("{id}");
+        }
+    });
+    found
 }
 
 /// Whether a case looks at, or does, what only a subject of its own allows.

@@ -340,7 +340,10 @@ impl Conversation<'_> {
             },
             // Segments belong to product hosts, whose cases are skipped.
             Some(Kind::Segments(_)) => self.no_segments(step).await,
-            None => Ok(()),
+            None => {
+                let place = self.place(step.span);
+                Err(Trouble::CannotRun(format!("{place}: the step does not say who does something")))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who shares a subject with whom, and who is to blame when it breaks down.
 
+mod doubt;
 mod held;
 mod own;
 mod sharing;
@@ -15,16 +16,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::doubt::{Cause, Doubtful, Pauses};
 use self::held::Held;
 use self::sharing::{Turn, Work, share_out, weight};
-use super::conversation::{self, Background, Counterpart, Course, Hosts, Trouble};
+use super::conversation::{self, Background, Counterpart, Course, Hosts};
 use super::detected;
 use super::dialect::Dialect;
 use super::health::{Ailment, Health};
-use super::lateness::Lateness;
 use super::running::NotRunning;
 use super::settings::Asked;
 use super::subject::Subject;
+use super::support::has_lines_without_id;
+use crate::engine::lateness::Lateness;
 use crate::engine::plan::{Case, Plan, PlannedCase};
 use crate::engine::{Interrupt, Results, RunOptions};
 use crate::subject::{Manifest, Role};
@@ -48,7 +51,7 @@ const MOST_UNEXPLAINED: u32 = 3;
 /// By how much fewer cases run at once after a breakdown, so that the next one has fewer suspects.
 const FEWER: usize = 4;
 
-/// How often a case is tried that came too late while the harness was late itself.
+/// How often a case is tried whose failure may not be its subject's fault.
 const MOST_ATTEMPTS: usize = 3;
 
 /// Runs a plan.
@@ -87,6 +90,9 @@ pub(in crate::engine) async fn run(
         cases,
         asked,
         jobs,
+        began: Instant::now(),
+        doubtful: RefCell::default(),
+        pauses: RefCell::default(),
         lateness: Lateness::measured(),
         in_flight: Semaphore::new(jobs),
         connections: Semaphore::new(MOST_CONNECTIONS as usize),
@@ -98,6 +104,7 @@ pub(in crate::engine) async fn run(
     };
     let all = async {
         run.all(work).await;
+        run.settle_doubts().await;
         run.measure_handshakes().await;
     };
     tokio::select! {
@@ -105,6 +112,7 @@ pub(in crate::engine) async fn run(
         // What is dropped here is killed.
         () = interrupt.wait() => return,
     }
+    run.tell_pauses();
     run.tell_notices();
     run.tell_timing();
 }
@@ -144,8 +152,19 @@ struct Report {
     ailment: Option<Ailment>,
     log: Option<String>,
     micros: u64,
-    /// What came of earlier tries, which came too late while the harness was late itself.
+    /// When this try began.
+    began: Instant,
+    /// What came of earlier tries, and what may have been the reason.
     earlier: Vec<String>,
+    cause: Option<Cause>,
+}
+
+impl Report {
+    /// What came of a case that began at a time, and has just ended.
+    fn new(course: Course, began: Instant) -> Self {
+        let micros = micros(began);
+        Self { course, ailment: None, log: None, micros, began, earlier: Vec::new(), cause: None }
+    }
 }
 
 /// What came of a case and of its subject.
@@ -180,6 +199,11 @@ struct Run<'a, 'r, 'b> {
     /// How many connections each case has open at most.
     weights: Vec<u32>,
     jobs: usize,
+    began: Instant,
+    /// Cases that failed, maybe not by their subject's fault, and run again in the end.
+    doubtful: RefCell<VecDeque<Doubtful>>,
+    /// When subjects stood still.
+    pauses: RefCell<Pauses>,
     lateness: Lateness,
     in_flight: Semaphore,
     connections: Semaphore,
@@ -219,74 +243,35 @@ impl Run<'_, '_, '_> {
     async fn work(&self, work: Work) {
         match work {
             Work::Shared(asked, turns) => self.shared(&asked, turns).await,
-            Work::Own(asked, turn) if self.background.manifest.role == Role::Host => {
-                self.hosts(&asked, turn).await;
-            }
-            Work::Own(asked, turn) => {
-                let alone = self.alone(turn, &asked).await;
-                self.conclude_alone(turn, alone);
-            }
+            Work::Own(asked, turn) => match self.once(turn, &asked).await {
+                Alone::Concluded(report) => self.settle(turn, &asked, report),
+                alone => self.conclude_alone(turn, alone),
+            },
         }
     }
 
-    /// Runs a case of hosts, which it starts itself: again, if it came too late while the harness was late itself.
-    async fn hosts(&self, asked: &Asked, turn: Turn) {
+    /// Runs a case once on a subject of its own.
+    async fn once(&self, turn: Turn, asked: &Asked) -> Alone {
+        match self.background.manifest.role {
+            Role::Host => self.hosts(asked, turn).await,
+            _ => self.alone(turn, asked).await,
+        }
+    }
+
+    /// Runs a case of hosts, which it starts itself.
+    async fn hosts(&self, asked: &Asked, turn: Turn) -> Alone {
         let _permits = self.permits(self.weights[turn.at]).await;
-        let since = Instant::now();
+        let began = Instant::now();
         let (case, manifest) = (self.cases[turn.at], self.background.manifest);
-        let attempt = async || {
-            let hosts = Hosts::new(manifest, |ground| asked.values(manifest, ground))?;
-            let (counterpart, dialect) = (Counterpart::Hosts(&hosts), self.background.dialect());
-            let (course, _) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
-            let log = course.trouble.is_some().then(|| hosts.log()).flatten();
-            hosts.kill().await;
-            Ok(Report { course, ailment: None, log, micros: micros(since), earlier: Vec::new() })
+        let hosts = match Hosts::new(manifest, |ground| asked.values(manifest, ground)) {
+            Ok(hosts) => hosts,
+            Err(reason) => return Alone::NotRunning(NotRunning { reason, log: None }),
         };
-        let (tried, earlier): (Result<Report, String>, _) =
-            self.in_time(case, attempt, |tried| tried.as_ref().ok().map(|report| &report.course)).await;
-        match tried {
-            Ok(report) => self.conclude(turn, Report { earlier, ..report }),
-            Err(error) => self.error(turn, &error, None),
-        }
-    }
-
-    /// Tries a case again if what went wrong may have been because the harness was late itself. Gives the last attempt,
-    /// and what went wrong in those before.
-    async fn in_time<T>(
-        &self,
-        case: &TranscriptCase,
-        mut attempt: impl AsyncFnMut() -> T,
-        course: impl Fn(&T) -> Option<&Course>,
-    ) -> (T, Vec<String>) {
-        let mut earlier = Vec::new();
-        loop {
-            let began = Instant::now();
-            let tried = attempt().await;
-            match course(&tried).and_then(|course| self.was_late(case, course, earlier.len(), began)) {
-                Some(summary) => earlier.push(summary),
-                None => return (tried, earlier),
-            }
-        }
-    }
-
-    /// What went wrong, if that may have been because the harness was late itself, and the case can be tried once more.
-    fn was_late(
-        &self,
-        case: &TranscriptCase,
-        course: &Course,
-        tries_before: usize,
-        began: Instant,
-    ) -> Option<String> {
-        match &course.trouble {
-            Some(Trouble::Stumble(stumble))
-                if waits::can_be_to_blame(case, stumble)
-                    && tries_before + 1 < MOST_ATTEMPTS
-                    && self.lateness.since(began).is_some() =>
-            {
-                Some(format!("{}: {}", stumble.problem.step, stumble.problem.summary))
-            }
-            _ => None,
-        }
+        let (counterpart, dialect) = (Counterpart::Hosts(&hosts), self.background.dialect());
+        let (course, _) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
+        let log = course.trouble.is_some().then(|| hosts.log()).flatten();
+        hosts.kill().await;
+        Alone::Concluded(Report { log, ..Report::new(course, began) })
     }
 
     fn is_stopped(&self) -> bool {
@@ -298,16 +283,28 @@ impl Run<'_, '_, '_> {
         let mut at_once = self.jobs;
         let (mut hangs, mut unexplained) = (0, 0);
         while !queue.is_empty() && !self.is_stopped() {
-            let subject = match Subject::start(self.background.manifest, asked).await {
+            let subject = match self.start(asked).await {
                 Ok(subject) => subject,
                 Err(error) => return self.give_up(queue, &error.reason, error.log),
             };
             let (health, first) = Health::first(&self.background, &subject, asked).await;
+            if let Err(Ailment::Broke(breakdown)) = &first
+                && breakdown.is_nonsense()
+            {
+                let log = subject.log().await;
+                drop(health);
+                subject.kill().await;
+                return self.give_up(queue, &format!("asked a first question, {breakdown}"), log);
+            }
             if let Err(ailment) = &first {
                 self.notice(format!("before any case, {ailment}"));
             }
             let mut held = Held::new(self);
-            let leg = self.fly(&subject, &health, asked, at_once, &mut queue, &mut held).await;
+            let began = Instant::now();
+            let leg = tokio::select! {
+                leg = self.fly(&subject, &health, asked, at_once, &mut queue, &mut held) => leg,
+                () = self.beats(&health), if first.is_ok() => continue,
+            };
             if let Leg::Done = leg {
                 if first.is_ok()
                     && let Err(ailment) = health.look().await
@@ -331,7 +328,8 @@ impl Run<'_, '_, '_> {
                 held.blame(&ailment);
             }
             drop(held);
-            let blame = self.find_culprit(suspects, &ailment, log, asked).await;
+            let cause = || self.excuse(&ailment, began.max(Instant::now() - 2 * self.background.patience));
+            let blame = self.find_culprit(suspects, &ailment, cause, log, asked).await;
             hangs += blame.hangs;
             unexplained += u32::from(!blame.found);
             if hangs >= MOST_HANGS {
@@ -388,7 +386,10 @@ impl Run<'_, '_, '_> {
                     None => break Leg::Done,
                     Some((turn, Done::Concluded(report))) => {
                         under_way.borrow_mut().retain(|other| *other != turn);
-                        held.conclude(turn, report);
+                        match self.doubt(turn, &report) {
+                            Some(cause) => self.postpone(turn, asked, &report, cause),
+                            None => held.conclude(turn, report),
+                        }
                     }
                     Some((_, Done::Ill(ailment, _))) => break Leg::Broken(ailment, under_way.take()),
                 },
@@ -409,10 +410,10 @@ impl Run<'_, '_, '_> {
 
     /// Runs a case on a subject, and looks at the subject's health where the case does not speak for it.
     async fn one(&self, turn: Turn, subject: &Subject<'_>, health: &Health<'_>) -> Done {
-        let since = Instant::now();
+        let began = Instant::now();
         let logged_before = subject.log_length();
-        let (course, earlier) = self.in_all_dialects(turn, subject).await;
-        let mut report = Report { course, ailment: None, log: None, micros: micros(since), earlier };
+        let course = self.in_all_dialects(turn, subject).await;
+        let mut report = Report::new(course, began);
         let failed = report.course.trouble.is_some();
         let must_look =
             if health.was_ill() { report.course.saw_end && !failed } else { report.course.saw_end || failed };
@@ -427,35 +428,34 @@ impl Run<'_, '_, '_> {
         Done::Concluded(report)
     }
 
-    /// Runs a case in each dialect in which it is worth running, in all at once. Gives what came of the first in which it
-    /// fails, and what came of earlier tries in that.
-    async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> (Course, Vec<String>) {
-        let dialects = self.background.dialects_for(self.cases[turn.at], self.plan.cases[turn.at].mode);
+    /// Runs a case in each dialect in which it is worth running: in all at once, or, where a client is given lines from
+    /// which it can read no id, one after the other. Gives what came of the first in which it fails.
+    async fn in_all_dialects(&self, turn: Turn, subject: &Subject<'_>) -> Course {
+        let case = self.cases[turn.at];
+        let dialects = self.background.dialects_for(case, self.plan.cases[turn.at].mode);
         if let [only] = dialects.as_slice() {
             return self.in_dialect(turn, subject, *only).await;
         }
-        let all = dialects.iter().map(|dialect| self.in_dialect(turn, subject, *dialect));
-        let courses = join_all(all).await.into_iter().zip(&dialects);
-        let told = courses
-            .map(|((course, attempts), dialect)| (Course { dialect: Some(*dialect), ..course }, attempts));
-        let (mut failed, mut passed): (Vec<_>, Vec<_>) =
-            told.partition(|(course, _)| course.trouble.is_some());
-        if !failed.is_empty() {
-            return failed.swap_remove(0);
+        let mut courses = Vec::new();
+        if has_lines_without_id(case) {
+            for dialect in &dialects {
+                courses.push(self.in_dialect(turn, subject, *dialect).await);
+            }
+        } else {
+            let all = dialects.iter().map(|dialect| self.in_dialect(turn, subject, *dialect));
+            courses = join_all(all).await;
         }
-        let earlier = passed.iter_mut().flat_map(|(_, earlier)| std::mem::take(earlier)).collect();
-        (passed.swap_remove(0).0, earlier)
+        let told = courses.into_iter().zip(&dialects);
+        let told = told.map(|(course, dialect)| Course { dialect: Some(*dialect), ..course });
+        let (mut failed, mut passed): (Vec<_>, Vec<_>) = told.partition(|course| course.trouble.is_some());
+        if failed.is_empty() { passed.swap_remove(0) } else { failed.swap_remove(0) }
     }
 
-    /// Runs a case in a dialect: again, if it came too late while the harness was late itself. Gives what came of earlier
-    /// tries, too.
-    async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> (Course, Vec<String>) {
+    /// Runs a case in a dialect.
+    async fn in_dialect(&self, turn: Turn, subject: &Subject<'_>, dialect: Dialect) -> Course {
         let (case, asked) = (self.cases[turn.at], &self.asked[turn.at]);
-        let attempt = async || {
-            let (background, counterpart) = (&self.background, subject.counterpart());
-            conversation::run(background, case, asked, dialect, counterpart).await.0
-        };
-        self.in_time(case, attempt, |course| Some(course)).await
+        let (background, counterpart) = (&self.background, subject.counterpart());
+        conversation::run(background, case, asked, dialect, counterpart).await.0
     }
 
     /// Runs each suspect alone on a fresh subject. Those that break it again are the culprits; if none does, all
@@ -464,6 +464,7 @@ impl Run<'_, '_, '_> {
         &self,
         suspects: Vec<Turn>,
         ailment: &Ailment,
+        cause: impl FnOnce() -> Option<Cause>,
         log: Option<String>,
         asked: &Asked,
     ) -> Blame {
@@ -491,10 +492,19 @@ impl Run<'_, '_, '_> {
                 Some((turn, alone)) => innocent.push((turn, alone)),
             }
         }
+        let cause = if blame.found { None } else { cause() };
+        if cause.is_some() {
+            blame.found = true;
+            self.excused(innocent.len());
+        }
         for (turn, alone) in innocent {
             match alone {
+                Alone::Concluded(report) if cause.is_some() => {
+                    let earlier = vec![format!("{ailment}{among}")];
+                    self.settle(turn, asked, Report { earlier, cause, ..report });
+                }
                 Alone::Concluded(report) if blame.found || report.course.trouble.is_some() => {
-                    self.conclude(turn, report);
+                    self.settle(turn, asked, report);
                 }
                 Alone::NotRunning(_) if blame.found => self.conclude_alone(turn, alone),
                 _ => {
@@ -526,6 +536,27 @@ impl Run<'_, '_, '_> {
         if let Some(stopped) = subject.stop().await {
             let complaints = stopped.complaints(by_lines, self.background.manifest.stop_within);
             complaints.into_iter().for_each(|complaint| self.notice(complaint));
+        }
+    }
+}
+
+impl<'a> Run<'a, '_, '_> {
+    /// Starts a subject: once more, if it was not ready in time on a machine that held somebody up.
+    async fn start(&self, asked: &Asked) -> Result<Subject<'a>, NotRunning> {
+        let mut attempts = 1;
+        loop {
+            let began = Instant::now();
+            let error = match Subject::start(self.background.manifest, asked).await {
+                Ok(subject) => return Ok(subject),
+                Err(error) => error,
+            };
+            let strain = self.lateness.since(began);
+            if attempts == MOST_ATTEMPTS
+                || !strain.is_some_and(|strain| strain.is_too_much_of(began.elapsed()))
+            {
+                return Err(error);
+            }
+            attempts += 1;
         }
     }
 }

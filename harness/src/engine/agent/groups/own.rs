@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use tokio::time::Instant;
 
 use super::sharing::Turn;
-use super::{Alone, Done, Report, Run, micros};
+use super::{Alone, Done, Report, Run};
 use crate::engine::agent::conversation::{self, Counterpart};
-use crate::engine::agent::health::{Health, greet};
-use crate::engine::agent::running::Agent;
+use crate::engine::agent::health::{Ailment, Health, greet};
+use crate::engine::agent::running::{Agent, NotRunning};
 use crate::engine::agent::settings::Asked;
 use crate::engine::agent::subject::Subject;
 use crate::engine::agent::support::has_step;
@@ -23,11 +23,20 @@ impl Run<'_, '_, '_> {
         if has_step(case, |kind| matches!(kind, Kind::Subject(_))) {
             return self.in_charge(case, asked).await;
         }
-        let subject = match Subject::start(self.background.manifest, asked).await {
+        let subject = match self.start(asked).await {
             Ok(subject) => subject,
             Err(error) => return Alone::NotRunning(error),
         };
-        let (health, _) = Health::first(&self.background, &subject, asked).await;
+        let (health, first) = Health::first(&self.background, &subject, asked).await;
+        if let Err(Ailment::Broke(breakdown)) = &first
+            && breakdown.is_nonsense()
+        {
+            let reason = format!("asked a first question, {breakdown}");
+            let log = subject.log().await;
+            drop(health);
+            subject.kill().await;
+            return Alone::NotRunning(NotRunning { reason, log });
+        }
         let done = self.one(turn, &subject, &health).await;
         drop(health);
         match done {
@@ -44,24 +53,7 @@ impl Run<'_, '_, '_> {
 
     /// Runs a case that starts and stops its subject itself.
     async fn in_charge(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
-        let since = Instant::now();
-        let (mut alone, earlier) = self
-            .in_time(
-                case,
-                async || self.in_charge_once(case, asked).await,
-                |alone| match alone {
-                    Alone::Concluded(report) => Some(&report.course),
-                    Alone::NotRunning(_) | Alone::Ill(..) => None,
-                },
-            )
-            .await;
-        if let Alone::Concluded(report) = &mut alone {
-            (report.earlier, report.micros) = (earlier, micros(since));
-        }
-        alone
-    }
-
-    async fn in_charge_once(&self, case: &TranscriptCase, asked: &Asked) -> Alone {
+        let began = Instant::now();
         let mut agent = None;
         if !begins_with_start(case) {
             match Agent::start(self.background.manifest, asked).await {
@@ -72,7 +64,7 @@ impl Run<'_, '_, '_> {
         let counterpart = Counterpart::Own(RefCell::new(agent));
         let dialect = self.background.dialect();
         let (course, agent) = conversation::run(&self.background, case, asked, dialect, counterpart).await;
-        let mut report = Report { course, ailment: None, log: None, micros: 0, earlier: Vec::new() };
+        let mut report = Report::new(course, began);
         let Some(agent) = agent else { return Alone::Concluded(report) };
         if report.course.trouble.is_some() {
             report.log = agent.log().await;

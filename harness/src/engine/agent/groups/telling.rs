@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Alone, Report, Run, Turn};
 use crate::engine::Conversations;
 use crate::engine::agent::conversation::{Fired, Trouble};
-use crate::event::CaseResult;
+use crate::event::{CaseResult, Gravity};
 use crate::timing::{TimeoutTimes, Timing};
 use crate::verdict::Outcome;
 
@@ -22,12 +22,12 @@ impl Run<'_, '_, '_> {
         for Fired { name, set, took } in std::mem::take(&mut report.course.timeouts) {
             self.timeouts.borrow_mut().entry((name, set)).or_default().push(took);
         }
-        let attempts = report.earlier.first().map(|first| {
+        let attempts = report.earlier.first().zip(report.cause).map(|(first, cause)| {
             let times = match report.earlier.len() {
                 1 => "once".to_owned(),
                 many => format!("{many} times"),
             };
-            format!("tried again {times}, because the harness itself was late; at first, {first}")
+            format!("tried again {times}, alone, because {cause}; at first, {first}")
         });
         let dialect = report.course.dialect.map(|dialect| format!("in the dialect {dialect}"));
         let circumstances = match (dialect, &attempts) {
@@ -119,7 +119,7 @@ impl Run<'_, '_, '_> {
         let mut results = self.results.borrow_mut();
         for (message, times) in self.notices.take() {
             let message = if times > 1 { format!("{message} ({times} times)") } else { message };
-            results.notice(self.background.manifest, true, message);
+            results.notice(self.background.manifest, Gravity::Warning, message);
         }
     }
 }

@@ -66,6 +66,12 @@ impl<'a> AgentHealth<'a> {
         }
     }
 
+    /// Asks on the connection that is held open. Gives whether it was answered.
+    pub(super) async fn beat(&self) -> bool {
+        let asks = self.held.borrow().as_ref().is_some_and(|held| held.answer.is_some());
+        asks && self.held_works().await.is_ok()
+    }
+
     /// Shakes hands so many times, one after the other, or until that took too long, and tells how long each took: up to
     /// the end of the acknowledgement, and of TLS behind it.
     pub(super) async fn handshakes(&self, count: usize, within: Duration) -> Vec<Duration> {

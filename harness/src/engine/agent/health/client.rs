@@ -56,6 +56,12 @@ impl<'a> ClientHealth<'a> {
         })
     }
 
+    /// Asks on the connection that is held open. Gives whether it was answered.
+    pub(super) async fn beat(&self) -> bool {
+        let Some((conversation, scope)) = &self.held else { return false };
+        conversation.steps(&self.case.steps()[OPENING..], scope).await.is_ok()
+    }
+
     /// Has it connect so many times in each of its modes, one time after the other, or until that took too long, and tells
     /// how long each took from the line that says so to its answer.
     pub(super) async fn handshakes(

@@ -185,6 +185,16 @@ impl<'a> Health<'a> {
         seen
     }
 
+    /// Asks on the connection that was held open since the first look, and waits for the answer. Gives whether there is a
+    /// point in asking again.
+    pub(super) async fn beat(&self) -> bool {
+        let _turn = self.busy.lock().await;
+        match &self.patient {
+            Patient::Agent(health) => health.beat().await,
+            Patient::Client(health) => health.beat().await,
+        }
+    }
+
     /// How long handshakes take now, by mode of encryption.
     pub(super) async fn handshakes(&self, asked: &Asked) -> Vec<HandshakeTimes> {
         let times = match &self.patient {
