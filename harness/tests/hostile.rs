@@ -197,6 +197,17 @@ fn a_subject_that_cannot_answer_at_all_is_an_error(#[case] behaviour: &str, #[ca
 }
 
 #[test]
+fn a_codec_that_stands_still_once_is_one_error_and_fails_no_case() {
+    let seen = run("pauses-once");
+    let _ = std::fs::remove_file(std::env::temp_dir().join(&seen.mark));
+    assert_eq!(seen.tally, Tally { passed: 41, errors: 1, ..Tally::default() });
+    let notice = seen.notices.iter().find(|notice| notice.error).expect("an error of the subject");
+    assert!(notice.message.starts_with("the subject was silent from "), "{}", notice.message);
+    let again = seen.cases.values().filter(|case| case.reason.is_some()).count();
+    assert!((1..=41).contains(&again), "{again} tried again");
+}
+
+#[test]
 fn a_line_without_end_is_cut_off() {
     let seen = run("floods-without-line-end");
     let reason = seen.reason("n-0");

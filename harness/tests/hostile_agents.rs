@@ -26,6 +26,18 @@ fn hostile(behaviour: &str, number: u32) -> Seen {
 }
 
 #[rstest]
+#[case("pauses-for-6s")]
+#[case("pauses-for-9s")]
+fn an_agent_that_stands_still_once_is_one_error_and_fails_no_case(#[case] behaviour: &str) {
+    let seen = run(&corpus(), &Setup::hostile(behaviour, 8));
+    assert_eq!(seen.tally, Tally { passed: 16, errors: 1, ..Tally::default() }, "{:?}", seen.problems());
+    let notice = seen.notices.iter().find(|notice| notice.error).expect("an error of the subject");
+    assert!(notice.message.starts_with("the subject was silent from "), "{}", notice.message);
+    let again = seen.cases.values().filter(|case| case.reason.is_some()).count();
+    assert!((1..=16).contains(&again), "{again} tried again: {:?}", seen.problems());
+}
+
+#[rstest]
 #[case::a_good_one("good", 0)]
 #[case::listens_late("late", 1500)]
 #[case::writes_gigabytes_to_its_log("logs", 0)]

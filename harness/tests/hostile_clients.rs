@@ -50,11 +50,29 @@ fn a_client_that_does_one_thing_to_all_fails_everything(#[case] behaviour: &str,
 
 #[rstest]
 #[case::chatters("chatters", "the subject printed a line that is not JSON: `hello`")]
+#[case::says_hello("banner", "the subject printed a line that is not JSON: `Hello, I am a client.`")]
 #[case::never_ends_a_line("never-ends-a-line", "the subject printed a line of more than 16 MiB")]
-fn a_client_that_talks_nonsense_is_named_so(#[case] behaviour: &str, #[case] reason: &str) {
+fn a_client_that_talks_nonsense_from_the_start_is_one_error(#[case] behaviour: &str, #[case] reason: &str) {
     let seen = run(behaviour);
-    assert_eq!(seen.tally.passed, 0, "{:?}", seen.problems());
-    assert!(seen.problems().iter().all(|told| told.contains(reason)), "{:?}", seen.problems());
+    assert_eq!(seen.tally, Tally { errors: 13, ..Tally::default() }, "{:?}", seen.problems());
+    let first = seen.reason("good-0").to_owned();
+    assert!(first.starts_with("asked a first question, ") && first.contains(reason), "{first}");
+    assert!(seen.cases.values().all(|case| case.reason.as_deref() == Some(&first)), "{:?}", seen.problems());
+}
+
+#[test]
+fn a_client_that_stands_still_once_is_one_error_and_fails_no_case() {
+    let seen = run("pauses-once");
+    assert_eq!(seen.tally, Tally { passed: 13, errors: 1, ..Tally::default() }, "{:?}", seen.problems());
+    let notice = seen.notices.iter().find(|notice| notice.error).expect("an error of the subject");
+    assert!(notice.message.starts_with("the subject was silent from "), "{}", notice.message);
+    assert!(notice.message.contains(" s of the run, and not again; "), "{}", notice.message);
+    let again = seen.cases.values().filter(|case| case.reason.is_some());
+    let again: Vec<&str> = again.filter_map(|case| case.reason.as_deref()).collect();
+    assert!(!again.is_empty());
+    for reason in again {
+        assert!(reason.contains("tried again once, alone, because the subject was silent from"), "{reason}");
+    }
 }
 
 #[rstest]

@@ -28,7 +28,12 @@ fn document(events: &[Event]) -> Value {
 
 #[test]
 fn the_document_tells_run_clauses_subject_and_results() {
-    let notice = Notice { subject: "acme".into(), warning: true, message: "it ignored end of input".into() };
+    let notice = Notice {
+        subject: "acme".into(),
+        warning: true,
+        error: false,
+        message: "it ignored end of input".into(),
+    };
     let results = vec![wrong_length(), result(0, "codec/strings/empty", Outcome::Pass)];
     insta::assert_snapshot!("json", text(&events(results, &[notice], false)));
 }

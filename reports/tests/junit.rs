@@ -26,7 +26,8 @@ fn junit(events: &[Event]) -> String {
 }
 
 fn whole(strict: bool) -> Vec<Event> {
-    let notice = Notice { subject: "acme".into(), warning: true, message: "it ignored <eof>".into() };
+    let notice =
+        Notice { subject: "acme".into(), warning: true, error: false, message: "it ignored <eof>".into() };
     events(every_kind(), &[notice], strict)
 }
 

@@ -23,7 +23,8 @@ fn markdown(events: &[Event]) -> String {
 
 #[test]
 fn the_summary_shows_counts_cases_details_skips_and_clauses() {
-    let notice = Notice { subject: "acme".into(), warning: true, message: "it ignored <eof>".into() };
+    let notice =
+        Notice { subject: "acme".into(), warning: true, error: false, message: "it ignored <eof>".into() };
     insta::assert_snapshot!("markdown", markdown(&events(every_kind(), &[notice], false)));
 }
 

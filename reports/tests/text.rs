@@ -122,11 +122,17 @@ fn skips_are_counted_by_their_reasons_and_notices_are_told() {
     };
     let notices = [
         Notice {
+            error: false,
             subject: "acme".to_owned(),
             warning: true,
             message: "the subject ignored end of input".to_owned(),
         },
-        Notice { subject: "acme".to_owned(), warning: false, message: "it speaks int32".to_owned() },
+        Notice {
+            subject: "acme".to_owned(),
+            warning: false,
+            error: false,
+            message: "it speaks int32".to_owned(),
+        },
     ];
     let results = vec![
         skip(0, "needs AES"),

@@ -14,6 +14,7 @@ use std::io::{Read, Write, stderr};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -31,6 +32,9 @@ const FOREVER: Duration = Duration::from_secs(3600);
 
 /// Set when the whole agent is to hang.
 static HANGS: AtomicBool = AtomicBool::new(false);
+
+/// Held while the whole agent stands still.
+static STANDS_STILL: Mutex<()> = Mutex::new(());
 
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 
@@ -110,6 +114,12 @@ fn accepted(options: &Options, number: u32, words: &[String]) {
             eprintln!("connection {number} was too much");
             std::process::abort();
         }
+        // Longer than a case waits, and longer than the harness waits for any answer.
+        "pauses-for-6s" | "pauses-for-9s" if is_first_time() => {
+            let seconds = if options.behaviour == "pauses-for-6s" { 6 } else { 9 };
+            let _still = STANDS_STILL.lock().unwrap();
+            thread::sleep(Duration::from_secs(seconds));
+        }
         "restarts-itself" => {
             let mut words = words.to_vec();
             // It goes on as a good one, so that the restart is all that shows.
@@ -121,10 +131,17 @@ fn accepted(options: &Options, number: u32, words: &[String]) {
     }
 }
 
+/// Whether no other process of the run has been here before.
+fn is_first_time() -> bool {
+    let mark = std::env::var("HOSTILE_MARK").unwrap();
+    std::fs::File::create_new(std::env::temp_dir().join(mark)).is_ok()
+}
+
 fn serve(options: &Options, mut stream: TcpStream, number: u32) {
     while HANGS.load(Ordering::SeqCst) {
         thread::sleep(FOREVER);
     }
+    drop(STANDS_STILL.lock().unwrap());
     match options.behaviour.as_str() {
         "says-nothing" => thread::sleep(FOREVER),
         "closes" => {}
@@ -201,6 +218,7 @@ fn good(options: &Options, stream: &mut TcpStream) -> std::io::Result<()> {
     }
     let mut sent = bytes.len();
     loop {
+        drop(STANDS_STILL.lock().unwrap());
         let mut header = vec![0; if v1 { 9 } else { 8 }];
         stream.read_exact(&mut header)?;
         let length = usize::try_from(i32::from_le_bytes(header[..4].try_into().unwrap())).unwrap();

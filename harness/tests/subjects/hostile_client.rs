@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, ErrorKind, Read, Write, stdin, stdout};
 use std::net::TcpStream;
 use std::process::{Command, exit};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -32,6 +33,12 @@ const FOREVER: Duration = Duration::from_secs(3600);
 
 /// Set when the whole client is to hang.
 static HANGS: AtomicBool = AtomicBool::new(false);
+
+/// Held by whoever speaks, and while the whole client stands still.
+static SPEAKS: Mutex<()> = Mutex::new(());
+
+/// How long a client stands still that does so once: longer than an op may take.
+const PAUSE: Duration = Duration::from_secs(9);
 
 fn main() {
     let behaviour = std::env::args().nth(1).unwrap();
@@ -53,6 +60,7 @@ fn main() {
                 say(&json!({"id": id, "error": {"kind": "closed", "message": "no"}}));
                 continue;
             }
+            "banner" if next == 0 => println!("Hello, I am a client."),
             "chatters" => loop {
                 println!("hello");
             },
@@ -60,6 +68,11 @@ fn main() {
                 stdout().write_all(&[b' '; 64 << 10]).unwrap();
             },
             _ => {}
+        }
+        // The first two connections are the harness's own.
+        if behaviour == "pauses-once" && next == 6 && is_first_time() {
+            let _silent = SPEAKS.lock().unwrap();
+            thread::sleep(PAUSE);
         }
         if request["op"] == "connect" {
             next += 1;
@@ -86,7 +99,14 @@ fn say(answer: &Value) {
     if HANGS.load(Ordering::SeqCst) {
         thread::sleep(FOREVER);
     }
+    let _speaks = SPEAKS.lock().unwrap();
     println!("{answer}");
+}
+
+/// Whether no other process of the run has been here before.
+fn is_first_time() -> bool {
+    let mark = std::env::var("HOSTILE_MARK").unwrap();
+    std::fs::File::create_new(std::env::temp_dir().join(mark)).is_ok()
 }
 
 fn failed(id: &Value, kind: &str) {

@@ -108,10 +108,17 @@ fn strike(behaviour: &str, request: &Value, answered: u32) {
             exit(0)
         }
         "exits-after-20" if answered == 20 => exit(0),
+        "pauses-once" if answered == 20 && is_first_time() => std::thread::sleep(Duration::from_secs(6)),
         "hangs-always" => std::thread::sleep(Duration::from_secs(3600)),
         "slow" => std::thread::sleep(Duration::from_millis(20)),
         _ => {}
     }
+}
+
+/// Whether no other process of the run has been here before.
+fn is_first_time() -> bool {
+    let mark = std::env::var("HOSTILE_MARK").unwrap();
+    std::fs::File::create_new(std::env::temp_dir().join(mark)).is_ok()
 }
 
 /// What happens at end of input.

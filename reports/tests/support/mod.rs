@@ -120,6 +120,7 @@ pub(crate) fn events(results: Vec<CaseResult>, notices: &[Notice], strict: bool)
     events.push(Event::SubjectFinished(SubjectFinished { subject: "acme".to_owned() }));
     let exit_code = tally.exit_code(strict);
     events.push(Event::RunFinished(RunFinished {
+        too_few: None,
         tally,
         interrupted: None,
         not_run: 0,

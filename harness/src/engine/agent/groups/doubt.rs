@@ -142,12 +142,13 @@ impl Run<'_, '_, '_> {
             return Some(Cause::Strain(strain));
         }
         let mut pauses = self.pauses.borrow_mut();
-        if !pauses.seen.is_empty() {
+        if pauses.seen.iter().any(|(_, to)| *to < since) {
             return None;
         }
+        // What was seen of it so far belongs to the same pause.
         let now = Instant::now();
-        let from = pauses.given_up.unwrap_or(since);
-        pauses.seen.push((from, now));
+        let from = pauses.seen.iter().map(|(from, _)| *from).chain(pauses.given_up).min().unwrap_or(since);
+        pauses.seen = vec![(from, now)];
         drop(pauses);
         Some(self.pause(from, now))
     }
