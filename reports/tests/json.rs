@@ -54,7 +54,7 @@ fn each_kind_is_counted_once_and_what_was_not_expected_as_what_it_is_too() {
     let document = document(&events(every_kind(), &[], false));
     let expected = json!({
         "passed": 2, "failed": 4, "differences": 1, "warnings": 2, "skipped": 2, "errors": 1,
-        "expected_failures": 1, "unexpected_passes": 1, "other_failures": 2
+        "expected_failures": 1, "unexpected_passes": 1, "other_failures": 2, "contract": 0
     });
     assert_eq!(document["tally"], expected);
     assert_eq!(document["subjects"][0]["tally"], expected);
