@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::relay::Wire;
 use super::talk::{Facts, Message};
+use super::veil::Early;
 use crate::agent::server::Seams;
 use crate::agent::settings::{Choices, Settings};
 use crate::protocol::ServerVersion;
@@ -31,12 +32,16 @@ pub(super) struct Fault {
     pub(super) seams: Option<fn(&mut Seams)>,
     /// Works beside the agent, on a thread of its own.
     pub(super) beside: Option<fn(&Surroundings)>,
+    /// TLS ends at the relay, behind which everything is in clear; says what becomes of bytes that come before TLS.
+    pub(super) ends_tls: Option<Early>,
     /// How many handshakes run at once; further ones wait.
     pub(super) at_once: Option<usize>,
     /// A connection was accepted.
     pub(super) begin: Option<fn(&mut Facts, &mut Wire)>,
     /// Changes what was read from a client, as it came.
     pub(super) read: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
+    /// Changes what was read from an agent, as it came.
+    pub(super) agent_read: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
     /// Changes the 24 bytes of a handshake; what is left of them goes to the agent.
     pub(super) hello: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
     /// Waits for all 24 bytes even where they begin wrongly.
@@ -82,9 +87,11 @@ pub(super) const CORRECT: Fault = Fault {
     settings: None,
     seams: None,
     beside: None,
+    ends_tls: None,
     at_once: None,
     begin: None,
     read: None,
+    agent_read: None,
     hello: None,
     reads_any_id: false,
     acknowledgement: None,

@@ -16,3 +16,4 @@ mod fault;
 pub mod host;
 mod relay;
 mod talk;
+mod veil;

@@ -34,6 +34,8 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::client::core::{Trust, TrustSource};
+use crate::line_protocol::Members;
 use crate::log::Log;
 use dispatch::Dispatcher;
 
@@ -48,6 +50,13 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Answers that may wait to be written; each can have 16 MiB.
 const WAITING_ANSWERS: usize = 4;
+
+/// What a client trusts that was told so by a `connect` line.
+pub(crate) fn trust_of(line: &str) -> Option<Trust> {
+    let members = Members::of_line(line).ok()?;
+    let tls = members.optional("tls").ok()??;
+    request::connection_trust(&tls, "").ok()?.trust().ok()
+}
 
 /// Does what the lines of `input` say until it ends; connections that are open then are closed. Ends within two
 /// seconds after that.

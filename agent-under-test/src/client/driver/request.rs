@@ -99,7 +99,7 @@ fn connect(members: &Members<'_>) -> Result<Connect, Failure> {
     Ok(Connect { host: host.into_owned(), port, terms })
 }
 
-fn connection_trust(tls: &Members<'_>, host: &str) -> Result<ConnectionTrust, Usage> {
+pub(super) fn connection_trust(tls: &Members<'_>, host: &str) -> Result<ConnectionTrust, Usage> {
     let path: Option<Cow<'_, str>> = tls.optional("ca_pem")?;
     let given: Option<Cow<'_, str>> = tls.optional("name")?;
     if let Some(name) = &given {

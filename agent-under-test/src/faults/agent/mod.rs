@@ -11,6 +11,7 @@ mod handshake;
 mod meta;
 mod products;
 mod start;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::fault::{CORRECT, Fault, Surroundings};
-use super::relay::relay;
+use super::relay::{Meddler, relay};
 use super::talk::Talk;
+use super::veil::Veil;
+use crate::agent::core::RequiredEncryption;
 use crate::agent::server::{self, Seams, StartError};
 use crate::agent::settings::{Choices, ConfigError, Settings, parse_config, read_config};
 
@@ -40,6 +43,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         aes_layout::FAULTS,
         meta::FAULTS,
         products::FAULTS,
+        tls::FAULTS,
         empty::AGENTS,
     ]
     .into_iter()
@@ -84,6 +88,9 @@ pub fn run(name: &str, settings: Settings) -> Result<(), StartError> {
     (behind.address, behind.port) = (Some(Ipv4Addr::LOCALHOST.into()), 0);
     if let Some(change) = fault.settings {
         change(&mut behind);
+    }
+    if fault.ends_tls.is_some() && matches!(settings.policy.encryption, RequiredEncryption::Ssl(_)) {
+        behind.policy.encryption = RequiredEncryption::None;
     }
     let mut seams = Seams::default();
     if let Some(change) = fault.seams {
@@ -135,13 +142,33 @@ async fn serve(fault: &'static Fault, settings: Settings, agent: SocketAddr) -> 
                 Some(places) => places.acquire_owned().await.ok(),
                 None => None,
             };
-            let mut talk = Talk::new(fault, around, place);
+            let mut meddler = meddler(fault, around, place);
             if let Ok(agent) = connect(agent, peer.ip()).await {
                 // Both are told at once what is small.
                 let _ = (client.set_nodelay(true), agent.set_nodelay(true));
-                relay(client, agent, &mut talk).await;
+                relay(client, agent, meddler.as_mut()).await;
             }
         });
+    }
+}
+
+/// What stands between a client and the correct agent.
+fn meddler(
+    fault: &'static Fault,
+    around: Arc<Surroundings>,
+    place: Option<OwnedSemaphorePermit>,
+) -> Box<dyn Meddler> {
+    let policy = &around.settings.policy;
+    let tls = match (&policy.encryption, fault.ends_tls) {
+        (RequiredEncryption::Ssl(config), Some(early)) => {
+            Some((Arc::clone(config), early, policy.handshake_timeout))
+        }
+        _ => None,
+    };
+    let talk = Talk::new(fault, around, place);
+    match tls {
+        Some((config, early, timeout)) => Box::new(Veil::of_agent(talk, config, early, timeout)),
+        None => Box::new(talk),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From acknowledgements on: connections of a conversation that are encrypted.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::hex_text::amount;
 use crate::subject::Certificate;
 use crate::terms::TimeSpan;
 use crate::vectors::transcript::Party;
-use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::data::{TlsHandshake, WireItem};
 use crate::vectors::transcript::step::walk;
 
 /// The clause that every announced vector is fresh.
@@ -37,7 +38,7 @@ impl Conversation<'_> {
         let layer = Layer::of(&self.values.borrow(), padding, acknowledgement, seed);
         let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
         let patience = self.background.patience;
-        let secured = connection.secure(layer, Instant::now() + patience, patience).await;
+        let secured = connection.secure(layer, Instant::now() + patience, None, patience).await;
         let expected = "a TLS handshake";
         match secured {
             Ok(()) => self.presented(watch, connection),
@@ -114,6 +115,7 @@ impl Conversation<'_> {
         talk: &Talk,
         acknowledgement: &[u8],
         certificate: &Certificate,
+        pace: Option<(usize, Duration)>,
     ) -> Outcome {
         let Some(connection) = talk.connection() else { return Ok(()) };
         let is_mode = acknowledgement
@@ -128,8 +130,24 @@ impl Conversation<'_> {
         let layer = Layer::of_agent(&values, padding, acknowledgement, seed, header, certificate);
         let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
         let patience = self.background.patience;
-        if connection.secure(layer, Instant::now() + patience, patience).await.is_err() {
+        if connection.secure(layer, Instant::now() + patience, pace, patience).await.is_err() {
             // What is said from now on nobody hears.
+            talk.phase.set(Phase::HalfClosed);
+        }
+        Ok(())
+    }
+
+    /// Begins TLS as a client at a step of its own. Whether it comes about is for the steps after it to judge.
+    pub(super) async fn begin_tls(&self, talk: &Talk, handshake: &TlsHandshake) -> Outcome {
+        let Some(connection) = talk.connection().filter(|connection| !connection.is_secure()) else {
+            return Ok(());
+        };
+        let layer = Layer::tls("localhost").map_err(Trouble::CannotRun)?;
+        let patience = self.background.patience;
+        let deadline = Instant::now() + patience;
+        if connection.secure(layer, deadline, handshake.pace(), patience).await.is_err()
+            && talk.phase.get() != Phase::Ended
+        {
             talk.phase.set(Phase::HalfClosed);
         }
         Ok(())

@@ -31,8 +31,24 @@ pub(super) fn bytes(step: &Step, mistakes: &mut Vec<Mistake>) {
             WireItem::Tls(TlsFault::Certificate(_)) if step.agent.is_none() => {
                 mistakes.push((item.span, "certificates are presented by the agent".to_owned()));
             }
-            WireItem::Tls(_) => {}
+            WireItem::Tls(fault) => {
+                let is_alone = step.wire.as_ref().is_none_or(|wire| wire.0.len() == 1);
+                tls_handshake(fault, item.span, is_alone, mistakes);
+            }
         }
+    }
+}
+
+fn tls_handshake(fault: &TlsFault, span: Span, is_alone: bool, mistakes: &mut Vec<Mistake>) {
+    let TlsFault::Handshake(handshake) = fault else { return };
+    if let Some(bytes) = handshake.bytes.as_ref().filter(|bytes| bytes.value == 0) {
+        mistakes.push((bytes.span, "a write has at least one byte".to_owned()));
+    }
+    if handshake.pause.is_some() && handshake.bytes.is_none() {
+        mistakes.push((span, "a `pause` is between two writes: say how many `bytes` one has".to_owned()));
+    }
+    if !is_alone {
+        mistakes.push((span, "a TLS handshake is a step of its own".to_owned()));
     }
 }
 
