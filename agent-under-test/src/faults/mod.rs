@@ -10,6 +10,7 @@
 )]
 
 pub mod agent;
+mod chunks;
 pub mod client;
 pub mod codec;
 mod fault;

@@ -9,6 +9,7 @@ mod encryption;
 mod framing;
 mod handshake;
 mod meta;
+mod pieces;
 mod products;
 mod start;
 mod tls;
@@ -43,6 +44,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         aes_layout::FAULTS,
         meta::FAULTS,
         products::FAULTS,
+        pieces::FAULTS,
         tls::FAULTS,
         empty::AGENTS,
     ]

@@ -14,7 +14,7 @@ use crate::faults::talk::{Facts, Message, number};
 use crate::protocol::Command;
 
 /// What most faults do with messages that they have nothing to do with.
-fn is_product(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_product(message: &Message, facts: &Facts) -> bool {
     match message.target {
         Some(target) => (1..=3).contains(&target),
         None => !facts.is_v1 && !facts.is_meta(message),
