@@ -34,6 +34,8 @@ pub(super) struct Fault {
     pub(super) beside: Option<fn(&Surroundings)>,
     /// TLS ends at the relay, behind which everything is in clear; says what becomes of bytes that come before TLS.
     pub(super) ends_tls: Option<Early>,
+    /// Nobody is accepted any more once accepting has failed.
+    pub(super) gives_up_accepting: bool,
     /// How many handshakes run at once; further ones wait.
     pub(super) at_once: Option<usize>,
     /// A connection was accepted.
@@ -88,6 +90,7 @@ pub(super) const CORRECT: Fault = Fault {
     seams: None,
     beside: None,
     ends_tls: None,
+    gives_up_accepting: false,
     at_once: None,
     begin: None,
     read: None,

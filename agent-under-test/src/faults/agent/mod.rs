@@ -8,6 +8,7 @@ mod empty;
 mod encryption;
 mod framing;
 mod handshake;
+mod lifetimes;
 mod meta;
 mod pieces;
 mod products;
@@ -18,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -29,6 +31,9 @@ use super::veil::Veil;
 use crate::agent::core::RequiredEncryption;
 use crate::agent::server::{self, Seams, StartError};
 use crate::agent::settings::{Choices, ConfigError, Settings, parse_config, read_config};
+
+/// The pause after accepting has failed, so that a lack of files can pass.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The fault of a name.
 fn find(name: &str) -> Option<&'static Fault> {
@@ -45,6 +50,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         meta::FAULTS,
         products::FAULTS,
         pieces::FAULTS,
+        lifetimes::FAULTS,
         tls::FAULTS,
         empty::AGENTS,
     ]
@@ -137,7 +143,13 @@ async fn serve(fault: &'static Fault, settings: Settings, agent: SocketAddr) -> 
     };
     let listener: TcpListener = listen().map_err(|source| StartError::Listen { address, source })?;
     loop {
-        let Ok((client, peer)) = listener.accept().await else { continue };
+        let Ok((client, peer)) = listener.accept().await else {
+            if fault.gives_up_accepting {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         let (around, places) = (Arc::clone(&around), places.clone());
         tokio::spawn(async move {
             let place = match places {

@@ -21,11 +21,11 @@ pub(super) fn is_product(message: &Message, facts: &Facts) -> bool {
     }
 }
 
-fn opens(message: &Message, facts: &Facts) -> bool {
+pub(super) fn opens(message: &Message, facts: &Facts) -> bool {
     !facts.is_v1 && facts.is_meta(message) && message.command == Command::OPEN_SESSION.0
 }
 
-fn is_opened(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_opened(message: &Message, facts: &Facts) -> bool {
     !facts.is_v1 && message.command == Command::OPEN_SESSION.0
 }
 
@@ -37,7 +37,7 @@ fn asks_for(message: &mut Message, session: i32) {
 }
 
 /// A name for the session of a conversation.
-fn session(facts: &Facts) -> String {
+pub(super) fn session(facts: &Facts) -> String {
     match facts.bound {
         Some((product, session)) => format!("session {product} {session}"),
         None => format!("v1 session {}", facts.second()),

@@ -58,7 +58,12 @@ fn of_step(step: &Spot<Step>, mistakes: &mut Vec<Mistake>) {
         }
         Kind::Each(each) => of_each(each, mistakes),
         Kind::Distinct([]) => mistakes.push((step.span, "`distinct` names what must differ".to_owned())),
-        Kind::Distinct(_) | Kind::Segments(_) | Kind::Memory(_) | Kind::Process(_) => {}
+        Kind::Process(process) => {
+            if let (Some(reaped), false) = (&process.reaped, process.gone) {
+                mistakes.push((reaped.span, "`reaped` is about a process that is `gone`".to_owned()));
+            }
+        }
+        Kind::Distinct(_) | Kind::Segments(_) | Kind::Memory(_) => {}
         Kind::Subject(subject) => form_parts::subject(subject, step.span, mistakes),
         Kind::Files(files) => form_parts::files(files, mistakes),
     }

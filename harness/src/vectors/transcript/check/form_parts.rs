@@ -139,9 +139,15 @@ fn ticks(text: &Spot<String>, mistakes: &mut Vec<Mistake>) {
 
 /// What a step about the subject needs.
 pub(super) fn subject(subject: &Subject, span: Span, mistakes: &mut Vec<Mistake>) {
-    let given = [subject.start.is_some(), subject.signal.is_some(), subject.restart.is_some()];
+    let given = [
+        subject.start.is_some(),
+        subject.signal.is_some(),
+        subject.restart.is_some(),
+        subject.open_files.is_some(),
+    ];
     if given.into_iter().filter(|given| *given).count() != 1 {
-        mistakes.push((span, "`subject` takes exactly one of start, signal and restart".to_owned()));
+        mistakes
+            .push((span, "`subject` takes exactly one of start, signal, restart and open_files".to_owned()));
     }
     if let (Some(refuses), None) = (&subject.refuses, &subject.start) {
         mistakes.push((refuses.span, "`refuses` is about a `start`".to_owned()));
