@@ -17,7 +17,7 @@ pub(super) fn is_update(message: &Message, facts: &Facts) -> bool {
     facts.is_meta(message) && message.command == Command::UPDATE_AGENT.0
 }
 
-fn is_root_path(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_root_path(message: &Message, facts: &Facts) -> bool {
     facts.is_meta(message) && message.command == Command::GET_ROOT_PATH.0
 }
 

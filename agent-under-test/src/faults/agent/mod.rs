@@ -4,12 +4,15 @@
 //! to the relay, which makes a connection to the correct agent for each, from the address that the client has.
 
 mod aes_layout;
+mod clients;
+mod deaths;
 mod empty;
 mod encryption;
 mod framing;
 mod handshake;
 mod lifetimes;
 mod meta;
+mod order;
 mod pieces;
 mod products;
 mod start;
@@ -51,6 +54,9 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         products::FAULTS,
         pieces::FAULTS,
         lifetimes::FAULTS,
+        clients::FAULTS,
+        deaths::FAULTS,
+        order::FAULTS,
         tls::FAULTS,
         empty::AGENTS,
     ]

@@ -2,6 +2,7 @@
 
 mod driving;
 mod mistakes;
+mod order;
 mod pieces;
 mod tls;
 
@@ -28,7 +29,7 @@ use crate::client::driver;
 const REACH_WITHIN: Duration = Duration::from_secs(5);
 
 fn all() -> impl Iterator<Item = &'static Fault> {
-    [mistakes::FAULTS, driving::FAULTS, pieces::FAULTS, tls::FAULTS].into_iter().flatten()
+    [mistakes::FAULTS, driving::FAULTS, order::FAULTS, pieces::FAULTS, tls::FAULTS].into_iter().flatten()
 }
 
 /// The names of all faults that a client can have, in no order.
