@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::relay::Wire;
 use super::talk::{Facts, Message};
 use super::veil::Early;
+use crate::agent::core::VectorSource;
 use crate::agent::server::Seams;
 use crate::agent::settings::{Choices, Settings};
 use crate::protocol::ServerVersion;
@@ -60,10 +61,14 @@ pub(super) struct Fault {
     pub(super) response: Option<fn(Message, &mut Facts, &mut Wire)>,
     /// A client has ended its side, in front of which a part of a message was left.
     pub(super) client_ended: Option<fn(&[u8], &mut Facts, &mut Wire)>,
+    /// A client has broken the connection off.
+    pub(super) client_broke: Option<fn(&mut Facts)>,
     /// The agent has ended its side.
     pub(super) agent_ended: Option<fn(&mut Facts, &mut Wire)>,
     /// When the connection is ended, given when the client was heard last; both counted from its begin.
     pub(super) deadline: Option<fn(&Facts, Duration) -> Option<Duration>>,
+    /// Where a client gets the vectors of its messages from.
+    pub(super) vectors: Option<fn() -> Arc<dyn VectorSource>>,
     /// Changes what a client is told to do, before it does it.
     pub(super) told: Option<fn(&mut Value)>,
     /// Changes what a client answers, given what it was told.
@@ -103,8 +108,10 @@ pub(super) const CORRECT: Fault = Fault {
     strange_response: None,
     response: None,
     client_ended: None,
+    client_broke: None,
     agent_ended: None,
     deadline: None,
+    vectors: None,
     told: None,
     answered: None,
     prints: None,

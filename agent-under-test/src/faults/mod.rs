@@ -17,4 +17,5 @@ mod fault;
 pub mod host;
 mod relay;
 mod talk;
+mod vectors;
 mod veil;

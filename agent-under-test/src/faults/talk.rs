@@ -407,6 +407,12 @@ impl Meddler for Talk {
         }
     }
 
+    fn client_broke(&mut self) {
+        if let Some(fault) = self.fault.client_broke {
+            fault(&mut self.facts);
+        }
+    }
+
     fn agent_ended(&mut self, wire: &mut Wire) {
         let rest = self.agent.split();
         wire.to_client.extend_from_slice(&rest);

@@ -26,6 +26,7 @@ mod request;
 mod trust;
 
 use std::io::{self, BufRead, BufWriter, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -34,7 +35,8 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::client::core::{Trust, TrustSource};
+use crate::SystemVectors;
+use crate::client::core::{Trust, TrustSource, VectorSource};
 use crate::line_protocol::Members;
 use crate::log::Log;
 use dispatch::Dispatcher;
@@ -65,6 +67,19 @@ pub(crate) fn trust_of(line: &str) -> Option<Trust> {
 ///
 /// Whatever reading `input` or writing `output` fails with, or if there are no threads to be had.
 pub fn run(input: impl BufRead + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
+    run_with(input, output, Arc::new(SystemVectors))
+}
+
+/// Does the same as [`run`] with a source of vectors of one's own.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_with(
+    input: impl BufRead + Send + 'static,
+    output: impl Write + Send + 'static,
+    vectors: Arc<dyn VectorSource>,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let (log, log_writer) = Log::open(None)?;
     let (answers, to_write) = mpsc::channel(WAITING_ANSWERS);
@@ -75,7 +90,7 @@ pub fn run(input: impl BufRead + Send + 'static, output: impl Write + Send + 'st
         let _ = written.send(write_answers(output, to_write));
         let _ = last_written.send(());
     })?;
-    let result = converse(&runtime, input, answers, log, writing);
+    let result = converse(&runtime, input, answers, log, writing, vectors);
     runtime.shutdown_background();
     match last_writing.recv_timeout(LAST_ANSWERS) {
         Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -91,9 +106,10 @@ fn converse(
     answers: mpsc::Sender<String>,
     log: Log,
     writing: oneshot::Receiver<io::Result<()>>,
+    vectors: Arc<dyn VectorSource>,
 ) -> io::Result<()> {
     let (alive, mut last_alive) = mpsc::channel(1);
-    let mut dispatcher = Dispatcher::new(runtime.handle().clone(), answers, log, alive);
+    let mut dispatcher = Dispatcher::new(runtime.handle().clone(), answers, log, alive, vectors);
     let (was_read, reading) = oneshot::channel();
     thread::Builder::new().name("requests".to_owned()).spawn(move || {
         let result = dispatcher.dispatch(input);

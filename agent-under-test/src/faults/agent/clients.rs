@@ -1,6 +1,6 @@
 //! Faults of an agent with several clients: who hears a host, and who may be in a session (RTE-4, SES-4).
 
-use super::products::{is_opened, is_product, opens, session};
+use super::products::{comes_from_host, is_opened, is_product, opens, session};
 use crate::faults::fault::{CORRECT, Fault};
 use crate::faults::relay::{Cut, Wire};
 use crate::faults::talk::{Facts, Message, number};
@@ -23,12 +23,6 @@ fn clients(facts: &Facts) -> String {
 /// Whether a message is the answer by which a conversation was bound to a session.
 fn binds(message: &Message, facts: &Facts) -> bool {
     is_opened(message, facts) && facts.bound.is_some()
-}
-
-/// Whether a message comes from a host.
-fn comes_from_host(message: &Message, facts: &Facts) -> bool {
-    let is_meta = [Command::GET_ROOT_PATH.0, Command::OPEN_SESSION.0].contains(&message.command);
-    !is_meta && (facts.is_v1 || facts.bound.is_some())
 }
 
 /// Ends a conversation that somebody else has taken the place of.

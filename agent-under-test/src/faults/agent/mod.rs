@@ -8,6 +8,7 @@ mod clients;
 mod deaths;
 mod empty;
 mod encryption;
+mod endurance;
 mod framing;
 mod handshake;
 mod lifetimes;
@@ -17,6 +18,7 @@ mod pieces;
 mod products;
 mod start;
 mod tls;
+mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -57,7 +59,9 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         clients::FAULTS,
         deaths::FAULTS,
         order::FAULTS,
+        endurance::FAULTS,
         tls::FAULTS,
+        vectors::FAULTS,
         empty::AGENTS,
     ]
     .into_iter()

@@ -29,6 +29,12 @@ pub(super) fn is_opened(message: &Message, facts: &Facts) -> bool {
     !facts.is_v1 && message.command == Command::OPEN_SESSION.0
 }
 
+/// Whether a message comes from a host.
+pub(super) fn comes_from_host(message: &Message, facts: &Facts) -> bool {
+    let is_meta = [Command::GET_ROOT_PATH.0, Command::OPEN_SESSION.0].contains(&message.command);
+    !is_meta && (facts.is_v1 || facts.bound.is_some())
+}
+
 /// Replaces the session that Open Session asks for.
 fn asks_for(message: &mut Message, session: i32) {
     if message.data.len() >= 5 {

@@ -5,6 +5,7 @@ mod mistakes;
 mod order;
 mod pieces;
 mod tls;
+mod vectors;
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -22,6 +23,8 @@ use super::fault::{Fault, Surroundings};
 use super::relay::{Meddler, relay};
 use super::talk::Talk;
 use super::veil::Veil;
+use crate::SystemVectors;
+use crate::agent::core::VectorSource;
 use crate::agent::settings::{Choices, ServerVersionForm, Settings};
 use crate::client::driver;
 
@@ -29,7 +32,9 @@ use crate::client::driver;
 const REACH_WITHIN: Duration = Duration::from_secs(5);
 
 fn all() -> impl Iterator<Item = &'static Fault> {
-    [mistakes::FAULTS, driving::FAULTS, order::FAULTS, pieces::FAULTS, tls::FAULTS].into_iter().flatten()
+    [mistakes::FAULTS, driving::FAULTS, order::FAULTS, pieces::FAULTS, tls::FAULTS, vectors::FAULTS]
+        .into_iter()
+        .flatten()
 }
 
 /// The names of all faults that a client can have, in no order.
@@ -81,7 +86,9 @@ pub fn run(
         thread::sleep(Duration::from_secs(2));
         runtime.shutdown_background();
     });
-    let result = driver::run(BufReader::new(requests), answers);
+    let vectors =
+        fault.vectors.map_or_else(|| Arc::new(SystemVectors) as Arc<dyn VectorSource>, |make| make());
+    let result = driver::run_with(BufReader::new(requests), answers, vectors);
     let _ = telling.join();
     result
 }

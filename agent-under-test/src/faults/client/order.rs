@@ -5,6 +5,11 @@ use crate::protocol::Command;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
+        name: "client-short-writes-lose-the-rest",
+        begin: Some(|_, wire| wire.loses_rest = true),
+        ..CORRECT
+    },
+    Fault {
         name: "client-answer-after-an-update-lost",
         request: Some(|message, facts, wire| {
             facts.count += usize::from(message.command == Command::UPDATE_AGENT.0);
