@@ -1,6 +1,11 @@
 //! The hexadecimal notation of vectors: `"8001 78*128"`.
 //!
-//! Blanks are ignored, and `XX*N` stands for N times the byte XX (contracts, vector files).
+//! Blanks are ignored, `XX*N` stands for N times the byte XX, `(XX YY)*N` for N times some bytes, and `~N` for N bytes that
+//! vary (contracts, vector files).
+//!
+//! Those that vary are always the same ones: the bytes at 2n and 2n + 1 are x and x + n / 256, where x is n + n / 65536, all
+//! of it modulo 256. So every pair of bytes stands in the first 131,072, and no two stretches of a file that fall on the
+//! boundaries of blocks are alike.
 
 use std::fmt;
 
@@ -103,6 +108,16 @@ pub(crate) fn each_piece(stretches: &[Stretch], mut count: usize, mut call: impl
     }
 }
 
+/// Appends the first bytes of those that vary: see the description of this module.
+fn write_varied(count: usize, out: &mut Vec<u8>) {
+    let low = |number: usize| number.to_le_bytes()[0];
+    out.extend((0..count).map(|at| {
+        let n = at / 2;
+        let x = low(n).wrapping_add(low(n >> 16));
+        if at % 2 == 0 { x } else { x.wrapping_add(low(n >> 8)) }
+    }));
+}
+
 /// Reads hex text without writing out its long repetitions: each is a stretch of its own.
 ///
 /// # Errors
@@ -123,10 +138,19 @@ pub fn stretches(text: &str) -> Result<Vec<Stretch>, HexError> {
         match c {
             ' ' | '\t' | '\n' | '\r' => {}
             '*' => {
-                let digits: String =
-                    std::iter::from_fn(|| chars.next_if(|(_, c)| c.is_ascii_digit()).map(|(_, c)| c))
-                        .collect();
+                let digits = digits(&mut chars);
                 all.repeat_last(half.is_some(), &digits).map_err(|message| HexError { at, message })?;
+            }
+            '~' => {
+                let digits = digits(&mut chars);
+                all.vary(half.is_some(), &digits).map_err(|message| HexError { at, message })?;
+            }
+            '(' => {
+                let inner: String = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != ')').collect();
+                let star = chars.next_if(|(_, c)| *c == '*').is_some();
+                let digits = if star { digits(&mut chars) } else { String::new() };
+                all.repeat_group(half.is_some(), &inner, &digits)
+                    .map_err(|message| HexError { at, message })?;
             }
             _ => {
                 let digit = c
@@ -144,6 +168,11 @@ pub fn stretches(text: &str) -> Result<Vec<Stretch>, HexError> {
         Some((at, _)) => Err(HexError { at, message: "half a byte: the last digit stands alone".to_owned() }),
         None => Ok(all.finish()),
     }
+}
+
+/// The decimal digits that come next.
+fn digits(chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> String {
+    std::iter::from_fn(|| chars.next_if(|(_, c)| c.is_ascii_digit()).map(|(_, c)| c)).collect()
 }
 
 /// Repetitions of at least so many bytes are stretches of their own.
@@ -169,9 +198,7 @@ impl Stretches {
         if count == 0 {
             return Err("a byte cannot be repeated 0 times; leave it out".to_owned());
         }
-        if (self.length + self.bytes.len()).saturating_add(count) > LARGEST {
-            return Err(format!("more than {LARGEST} bytes"));
-        }
+        self.fits(count)?;
         if count < LONG {
             self.bytes.resize(self.bytes.len() + count - 1, last);
         } else {
@@ -180,6 +207,36 @@ impl Stretches {
             self.length += count - 1;
         }
         Ok(())
+    }
+
+    /// Adds bytes that vary.
+    fn vary(&mut self, half: bool, digits: &str) -> Result<(), String> {
+        let count: usize = digits
+            .parse()
+            .ok()
+            .filter(|_| !half)
+            .ok_or("`~` must follow a whole byte and be followed by a number of bytes")?;
+        self.fits(count)?;
+        write_varied(count, &mut self.bytes);
+        Ok(())
+    }
+
+    /// Adds some bytes many times.
+    fn repeat_group(&mut self, half: bool, inner: &str, digits: &str) -> Result<(), String> {
+        let count: usize = digits
+            .parse()
+            .ok()
+            .filter(|count| *count > 0 && !half)
+            .ok_or("write `(BYTES)*N`, N at least 1")?;
+        let group = parse(inner).map_err(|error| format!("in the group: {error}"))?;
+        self.fits(group.len().saturating_mul(count))?;
+        (0..count).for_each(|_| self.bytes.extend_from_slice(&group));
+        Ok(())
+    }
+
+    fn fits(&self, more: usize) -> Result<(), String> {
+        let all = (self.length + self.bytes.len()).saturating_add(more);
+        if all > LARGEST { Err(format!("more than {LARGEST} bytes")) } else { Ok(()) }
     }
 
     fn flush(&mut self) {
@@ -222,4 +279,37 @@ pub fn decode(digits: &str) -> Result<Vec<u8>, hex::FromHexError> {
     let mut bytes = vec![0; digits.len() / 2];
     hex::decode_to_slice(digits, &mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_vary_hold_every_pair_and_no_block_twice() {
+        let bytes = parse("~131072").unwrap();
+        let pairs: HashSet<&[u8]> = bytes.windows(2).collect();
+        assert_eq!(pairs.len(), 65_536);
+        assert_eq!(parse("ff ~6").unwrap(), [0xff, 0, 0, 1, 1, 2, 2]);
+        // x = 0 and 1 with n = 256 and 257, then with n = 65,536.
+        assert_eq!(bytes[512..516], [0, 1, 1, 2]);
+        let more = parse("~300000").unwrap();
+        assert_eq!(more[131_072..131_076], [1, 1, 2, 2]);
+        for block in [512, 4096, 65_536] {
+            let blocks: HashSet<&[u8]> = more.chunks_exact(block).collect();
+            assert_eq!(blocks.len(), more.len() / block, "blocks of {block}");
+        }
+    }
+
+    #[test]
+    fn groups_are_repeated() {
+        assert_eq!(parse("00 (c3a9 61)*2 ff").unwrap(), [0, 0xc3, 0xa9, 0x61, 0xc3, 0xa9, 0x61, 0xff]);
+        for wrong in
+            ["(00", "(00)", "(00)*", "(00)*0", "0(00)*2", "(0)*2", "(zz)*2", "0~4", "~", "(00*80)*83886080"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

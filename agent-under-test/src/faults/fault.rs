@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::relay::Wire;
 use super::talk::{Facts, Message};
+use super::veil::Early;
+use crate::agent::core::VectorSource;
 use crate::agent::server::Seams;
 use crate::agent::settings::{Choices, Settings};
 use crate::protocol::ServerVersion;
@@ -31,12 +33,18 @@ pub(super) struct Fault {
     pub(super) seams: Option<fn(&mut Seams)>,
     /// Works beside the agent, on a thread of its own.
     pub(super) beside: Option<fn(&Surroundings)>,
+    /// TLS ends at the relay, behind which everything is in clear; says what becomes of bytes that come before TLS.
+    pub(super) ends_tls: Option<Early>,
+    /// Nobody is accepted any more once accepting has failed.
+    pub(super) gives_up_accepting: bool,
     /// How many handshakes run at once; further ones wait.
     pub(super) at_once: Option<usize>,
     /// A connection was accepted.
     pub(super) begin: Option<fn(&mut Facts, &mut Wire)>,
     /// Changes what was read from a client, as it came.
     pub(super) read: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
+    /// Changes what was read from an agent, as it came.
+    pub(super) agent_read: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
     /// Changes the 24 bytes of a handshake; what is left of them goes to the agent.
     pub(super) hello: Option<fn(&mut Vec<u8>, &mut Facts, &mut Wire)>,
     /// Waits for all 24 bytes even where they begin wrongly.
@@ -53,10 +61,14 @@ pub(super) struct Fault {
     pub(super) response: Option<fn(Message, &mut Facts, &mut Wire)>,
     /// A client has ended its side, in front of which a part of a message was left.
     pub(super) client_ended: Option<fn(&[u8], &mut Facts, &mut Wire)>,
+    /// A client has broken the connection off.
+    pub(super) client_broke: Option<fn(&mut Facts)>,
     /// The agent has ended its side.
     pub(super) agent_ended: Option<fn(&mut Facts, &mut Wire)>,
     /// When the connection is ended, given when the client was heard last; both counted from its begin.
     pub(super) deadline: Option<fn(&Facts, Duration) -> Option<Duration>>,
+    /// Where a client gets the vectors of its messages from.
+    pub(super) vectors: Option<fn() -> Arc<dyn VectorSource>>,
     /// Changes what a client is told to do, before it does it.
     pub(super) told: Option<fn(&mut Value)>,
     /// Changes what a client answers, given what it was told.
@@ -82,9 +94,12 @@ pub(super) const CORRECT: Fault = Fault {
     settings: None,
     seams: None,
     beside: None,
+    ends_tls: None,
+    gives_up_accepting: false,
     at_once: None,
     begin: None,
     read: None,
+    agent_read: None,
     hello: None,
     reads_any_id: false,
     acknowledgement: None,
@@ -93,8 +108,10 @@ pub(super) const CORRECT: Fault = Fault {
     strange_response: None,
     response: None,
     client_ended: None,
+    client_broke: None,
     agent_ended: None,
     deadline: None,
+    vectors: None,
     told: None,
     answered: None,
     prints: None,

@@ -10,9 +10,12 @@
 )]
 
 pub mod agent;
+mod chunks;
 pub mod client;
 pub mod codec;
 mod fault;
 pub mod host;
 mod relay;
 mod talk;
+mod vectors;
+mod veil;

@@ -33,6 +33,9 @@ pub(super) trait Meddler: Send {
         wire.finish_agent = true;
     }
 
+    /// The client has broken the connection off.
+    fn client_broke(&mut self) {}
+
     /// The agent sends nothing more.
     fn agent_ended(&mut self, wire: &mut Wire) {
         wire.finish_client = true;
@@ -62,6 +65,10 @@ pub(super) struct Wire {
     pub(super) cut: Option<Cut>,
     /// Read without limit, whether or not the other side takes it.
     pub(super) unlimited: bool,
+    /// What a write does not take of the bytes for one side is lost.
+    pub(super) loses_rest: bool,
+    /// While something waits for one of the two, nothing is read from that one.
+    pub(super) one_way: bool,
     /// The client is gone, and the agent is not told.
     pub(super) orphaned: bool,
     /// The time since the begin.
@@ -128,12 +135,12 @@ impl Relay {
                 }
                 ready = self.client.writable(), if !self.wire.orphaned && !self.wire.to_client.is_empty() => {
                     ready?;
-                    write(&self.client, &mut self.wire.to_client)?;
+                    write(&self.client, &mut self.wire.to_client, self.wire.loses_rest)?;
                 }
                 ready = self.agent.writable(), if !self.wire.to_agent.is_empty() => {
                     ready?;
                     // An agent that takes nothing more may still have something to say.
-                    if write(&self.agent, &mut self.wire.to_agent).is_err() {
+                    if write(&self.agent, &mut self.wire.to_agent, self.wire.loses_rest).is_err() {
                         self.wire.to_agent.clear();
                     }
                 }
@@ -147,11 +154,13 @@ impl Relay {
     }
 
     fn takes_from_client(&self) -> bool {
-        !self.client_ended && (self.wire.unlimited || self.wire.to_agent.len() < LIMIT)
+        let waits = self.wire.one_way && !self.wire.to_client.is_empty();
+        !self.client_ended && !waits && (self.wire.unlimited || self.wire.to_agent.len() < LIMIT)
     }
 
     fn takes_from_agent(&self) -> bool {
-        self.agent_ended.is_none() && (self.wire.unlimited || self.wire.to_client.len() < LIMIT)
+        let waits = self.wire.one_way && !self.wire.to_agent.is_empty();
+        self.agent_ended.is_none() && !waits && (self.wire.unlimited || self.wire.to_client.len() < LIMIT)
     }
 
     fn read_client(&mut self, buffer: &mut [u8], meddler: &mut dyn Meddler) -> io::Result<()> {
@@ -163,6 +172,7 @@ impl Relay {
             Ok(count) => meddler.take_from_client(&buffer[..count], &mut self.wire),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
+                meddler.client_broke();
                 // What happens to one side happens to the other.
                 let _ = self.agent.set_zero_linger();
                 return Err(error);
@@ -236,8 +246,9 @@ impl Relay {
     }
 }
 
-fn write(socket: &TcpStream, bytes: &mut BytesMut) -> io::Result<()> {
+fn write(socket: &TcpStream, bytes: &mut BytesMut, loses_rest: bool) -> io::Result<()> {
     match socket.try_write(bytes) {
+        Ok(_) if loses_rest => bytes.clear(),
         Ok(count) => bytes.advance(count),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(error) => return Err(error),

@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) opening: Vec<u8>,
     /// Whether the acknowledgement went out.
     pub(super) acknowledged: bool,
+    /// The mode of encryption in it (HS-4).
+    pub(super) mode: u8,
     /// A place among the handshakes that run at once, where a fault limits them.
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// What a fault counts.
@@ -197,6 +199,7 @@ impl Talk {
             bound: None,
             opening: Vec::new(),
             acknowledged: false,
+            mode: 0,
             place,
             count: 0,
             more: false,
@@ -208,6 +211,16 @@ impl Talk {
         };
         let (client, agent) = (BytesMut::new(), BytesMut::new());
         Self { fault, facts, phase: Phase::Hello, client, agent, heard: Duration::ZERO }
+    }
+
+    /// Whether the acknowledgement went out.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.facts.acknowledged
+    }
+
+    /// Bytes of the server version in acknowledgements.
+    pub(super) fn server_version_size(&self) -> usize {
+        self.facts.around.server_version_size
     }
 
     /// Where the fault has nothing to do with handshakes, their bytes pass as they come.
@@ -260,6 +273,7 @@ impl Talk {
         let only_v1 = self.facts.around.settings.policy.versions == Versions::V1;
         self.facts.is_v1 = only_v1 || value <= 1000;
         self.facts.acknowledged = true;
+        self.facts.mode = mode;
         self.facts.place = None;
         self.phase = if mode == 0 { Phase::Messages } else { Phase::Bytes };
         if let Some(fault) = self.fault.acknowledgement {
@@ -368,7 +382,11 @@ impl Meddler for Talk {
     }
 
     fn take_from_agent(&mut self, bytes: &[u8], wire: &mut Wire) {
-        self.agent.extend_from_slice(bytes);
+        let mut read = bytes.to_vec();
+        if let Some(fault) = self.fault.agent_read {
+            fault(&mut read, &mut self.facts, wire);
+        }
+        self.agent.extend_from_slice(&read);
         if matches!(self.phase, Phase::Hello | Phase::Acknowledgement) {
             self.acknowledgement(wire);
             self.requests(wire);
@@ -386,6 +404,12 @@ impl Meddler for Talk {
                 wire.to_agent.extend_from_slice(&rest);
                 wire.finish_agent = true;
             }
+        }
+    }
+
+    fn client_broke(&mut self) {
+        if let Some(fault) = self.fault.client_broke {
+            fault(&mut self.facts);
         }
     }
 
@@ -411,6 +435,12 @@ impl Meddler for Talk {
 /// Whether 24 bytes begin with the protocol's ID (HS-2).
 pub(super) fn is_protocol(hello: &[u8]) -> bool {
     hello.starts_with(&PROTOCOL_ID.to_bytes_le())
+}
+
+/// Whether bytes begin with a record of TLS that is not all there: type, version and length take 5 bytes.
+pub(super) fn is_part_of_record(bytes: &[u8]) -> bool {
+    let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
+    length.is_none_or(|length| bytes.len() < 5 + length)
 }
 
 /// Whether what came so far can become such bytes.

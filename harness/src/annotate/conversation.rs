@@ -161,6 +161,10 @@ fn around(kind: Kind<'_>) -> (String, Vec<String>) {
             let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.value)).collect();
             ("distinct".to_owned(), vec![format!("no two values of {} are the same", names.join(", "))])
         }
+        Kind::Unpredictable(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.value)).collect();
+            ("unpredictable".to_owned(), vec![format!("nobody can foresee the next of {}", names.join(", "))])
+        }
         Kind::Subject(subject) => ("the subject".to_owned(), operations::subject(subject)),
         Kind::Process(process) => ("process".to_owned(), vec![operations::process(process)]),
         Kind::Files(files) => {

@@ -8,7 +8,7 @@ use super::Block;
 use super::bytes::{Header, Literal, Reader, Rows, sample};
 use crate::format::{Format, Formats};
 use crate::hex_text::amount;
-use crate::terms::Encryption;
+use crate::terms::{Encryption, TimeSpan};
 use crate::vectors::transcript::Party;
 use crate::vectors::transcript::data::{
     Data, Frame, FrameFields, Item, Tamper, TlsFault, Wire, WireItem, WrongCertificate,
@@ -285,6 +285,16 @@ impl<'a> Messages<'a> {
                         _ => "a TLS handshake message that chooses TLS 1.1",
                     };
                     blocks.push(Block::new(title, Vec::new()));
+                }
+                WireItem::Tls(TlsFault::Handshake(handshake)) => {
+                    let pieces = handshake.pace().map_or_else(String::new, |(bytes, pause)| {
+                        let pause = match pause.is_zero() {
+                            true => String::new(),
+                            false => format!(", {} apart", TimeSpan(pause)),
+                        };
+                        format!(" in writes of {}{pause}", amount(bytes))
+                    });
+                    blocks.push(Block::new(format!("a proper TLS handshake{pieces}"), Vec::new()));
                 }
                 WireItem::Tls(TlsFault::Certificate(wrong)) => {
                     let title =

@@ -139,6 +139,9 @@ pub(super) fn subject(subject: &Subject) -> Vec<String> {
     if let Some(Spot { value: Restart::SameState, .. }) = &subject.restart {
         notes.push("is started again with the same state folder, port and settings".to_owned());
     }
+    if let Some(more) = &subject.open_files {
+        notes.push(format!("may have {} files more open than it has now", more.value));
+    }
     if subject.refuses.is_some() {
         notes.push("refuses to start, with a message".to_owned());
     }
@@ -151,7 +154,11 @@ pub(super) fn subject(subject: &Subject) -> Vec<String> {
 
 /// Whether a process is there.
 pub(super) fn process(process: &Process) -> String {
-    let state = if process.gone { "is gone" } else { "is there" };
+    let state = match (process.gone, &process.reaped) {
+        (true, Some(_)) => "is gone and was waited for",
+        (true, None) => "is gone",
+        (false, _) => "is there",
+    };
     let when = process.within.as_ref().map_or(String::new(), |within| format!(" within {}", within.value));
     format!("process {} {state}{when}", words::value(&process.pid))
 }

@@ -301,7 +301,7 @@ impl Asking<'_> {
         let mut asked = self.concluded(verdict, Duration::ZERO)?;
         self.connection().inbox().take(asked.form.size());
         let patience = self.target.patience();
-        let tls = match self.connection().secure(layer, self.target.deadline(), patience).await {
+        let tls = match self.connection().secure(layer, self.target.deadline(), None, patience).await {
             Ok(()) => self.tls_seen(sent.elapsed()).ok_or_else(|| "TLS tells nothing of itself".to_owned()),
             Err(Some(End::Unopened(why))) => Err(format!("the TLS handshake failed: {why}")),
             Err(Some(end)) => Err(format!("the connection was {end} in the TLS handshake")),

@@ -30,10 +30,11 @@ pub struct CodecEntry {
     /// The type of the codec contract.
     #[serde(rename = "type")]
     pub type_name: Spot<String>,
-    /// The typed value; `{repeat: "x", count: 128}` for a long string or bytes.
+    /// The typed value; `{repeat: "x", count: 128}` for a long string or bytes, `"~N"` for N bytes that vary.
     #[serde(default, deserialize_with = "given")]
     pub value: Option<Spot<Json>>,
-    /// The bytes as a quoted hexadecimal string; blanks are ignored, `XX*N` repeats a byte.
+    /// The bytes as a quoted hexadecimal string; blanks are ignored, `XX*N` repeats a byte, `(XX YY)*N`
+    /// several, and `~N` stands for N bytes that vary.
     pub bytes: Option<Spot<HexText>>,
     /// The bytes are malformed, and where that must be noticed.
     pub malformed: Option<MalformedAt>,
@@ -139,7 +140,9 @@ impl<'de> Deserialize<'de> for Identifier {
 
 /// Bytes in the hexadecimal notation of vectors, see [`crate::hex_text`].
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-pub struct HexText(#[schemars(with = "String", regex(pattern = r"^([0-9a-fA-F\s]|\*[0-9]+)*$"))] pub Vec<u8>);
+pub struct HexText(
+    #[schemars(with = "String", regex(pattern = r"^([0-9a-fA-F\s()]|[*~][0-9]+)*$"))] pub Vec<u8>,
+);
 
 impl<'de> Deserialize<'de> for HexText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -394,7 +397,7 @@ impl AesSettings {
     }
 }
 
-/// Writes out `{repeat, count}` wherever the type has a string or bytes.
+/// Writes out `{repeat, count}`, and bytes that vary, wherever the type has a string or bytes.
 fn expand(value: &Json, type_name: &str, formats: &Formats) -> Result<Json, String> {
     let Some((format, _)) = formats.find(type_name) else { return Ok(value.clone()) };
     match format.shape(type_name) {
@@ -436,6 +439,10 @@ fn expand_items(value: &Json, of: &str, formats: &Formats) -> Result<Json, Strin
 }
 
 fn expand_repeat(value: &Json, is_hex: bool) -> Result<Json, String> {
+    if let Some(notation) = value.as_str().filter(|text| is_hex && text.contains('~')) {
+        let bytes = hex_text::parse(notation).map_err(|error| error.to_string())?;
+        return Ok(Json::String(hex_text::encode(&bytes)));
+    }
     let Some(members) = value.as_object() else { return Ok(value.clone()) };
     let text = members.get("repeat").and_then(Json::as_str);
     let count = members.get("count").and_then(Json::as_u64).and_then(|count| usize::try_from(count).ok());

@@ -10,7 +10,7 @@ mod listener;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,12 +67,14 @@ pub enum StartError {
 pub struct Seams {
     /// The last thing done to the command that starts a host, on the thread that the host lives as long as.
     pub prepare: fn(&mut Command),
+    /// Waits for a host that has ended or was killed.
+    pub wait: fn(&mut Child) -> io::Result<ExitStatus>,
 }
 
 impl Default for Seams {
     /// A host ends with its agent, however that ends (SES-6).
     fn default() -> Self {
-        Self { prepare: end_with_this_thread }
+        Self { prepare: end_with_this_thread, wait: Child::wait }
     }
 }
 
@@ -189,7 +191,8 @@ async fn serve(
 fn equipment(settings: &Settings, seams: &Seams) -> Option<Equipment> {
     let program = settings.product_host.clone()?;
     let place = settings.shm_dir.clone().map_or(Place::Memory, Place::Directory);
-    Some(Equipment { program, ring_capacity: settings.ring_capacity, place, prepare: seams.prepare })
+    let Seams { prepare, wait } = *seams;
+    Some(Equipment { program, ring_capacity: settings.ring_capacity, place, prepare, wait })
 }
 
 async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

@@ -13,7 +13,7 @@ use super::BUDGET;
 use super::answers;
 use super::connection::{self, Asked, Given};
 use super::request::{Connect, Request, Task};
-use crate::client::core::{Failure, Kind, Operation};
+use crate::client::core::{Failure, Kind, Operation, VectorSource};
 use crate::line_protocol::{Input, MAX_LINE, Members, Usage, each_line, usable_id};
 use crate::log::Log;
 
@@ -36,6 +36,8 @@ pub(super) struct Dispatcher {
     tidy_at: usize,
     /// Every connection holds a copy, so that one can wait for the last to end.
     alive: mpsc::Sender<()>,
+    /// Where the vectors of messages come from (AES-7).
+    vectors: Arc<dyn VectorSource>,
 }
 
 /// A connection as far as it is known here.
@@ -50,10 +52,11 @@ impl Dispatcher {
         answers: mpsc::Sender<String>,
         log: Log,
         alive: mpsc::Sender<()>,
+        vectors: Arc<dyn VectorSource>,
     ) -> Self {
         let budget = Arc::new(Semaphore::new(BUDGET));
         let (log, connections) = (Arc::new(log), HashMap::new());
-        Self { runtime, answers, log, budget, connections, count: 0, tidy_at: 64, alive }
+        Self { runtime, answers, log, budget, connections, count: 0, tidy_at: 64, alive, vectors }
     }
 
     /// Dispatches every line of `input` until it ends.
@@ -73,7 +76,7 @@ impl Dispatcher {
         };
         match members {
             Ok((length, members, id)) => {
-                let request = Request::from_members(&members);
+                let request = Request::from_members(&members, &self.vectors);
                 self.request(id, request, length)
             }
             Err(usage) => self.answer(answers::error(None, &usage.into())),

@@ -26,6 +26,7 @@ mod request;
 mod trust;
 
 use std::io::{self, BufRead, BufWriter, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -34,6 +35,9 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::SystemVectors;
+use crate::client::core::{Trust, TrustSource, VectorSource};
+use crate::line_protocol::Members;
 use crate::log::Log;
 use dispatch::Dispatcher;
 
@@ -49,6 +53,13 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Answers that may wait to be written; each can have 16 MiB.
 const WAITING_ANSWERS: usize = 4;
 
+/// What a client trusts that was told so by a `connect` line.
+pub(crate) fn trust_of(line: &str) -> Option<Trust> {
+    let members = Members::of_line(line).ok()?;
+    let tls = members.optional("tls").ok()??;
+    request::connection_trust(&tls, "").ok()?.trust().ok()
+}
+
 /// Does what the lines of `input` say until it ends; connections that are open then are closed. Ends within two
 /// seconds after that.
 ///
@@ -56,6 +67,19 @@ const WAITING_ANSWERS: usize = 4;
 ///
 /// Whatever reading `input` or writing `output` fails with, or if there are no threads to be had.
 pub fn run(input: impl BufRead + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
+    run_with(input, output, Arc::new(SystemVectors))
+}
+
+/// Does the same as [`run`] with a source of vectors of one's own.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_with(
+    input: impl BufRead + Send + 'static,
+    output: impl Write + Send + 'static,
+    vectors: Arc<dyn VectorSource>,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let (log, log_writer) = Log::open(None)?;
     let (answers, to_write) = mpsc::channel(WAITING_ANSWERS);
@@ -66,7 +90,7 @@ pub fn run(input: impl BufRead + Send + 'static, output: impl Write + Send + 'st
         let _ = written.send(write_answers(output, to_write));
         let _ = last_written.send(());
     })?;
-    let result = converse(&runtime, input, answers, log, writing);
+    let result = converse(&runtime, input, answers, log, writing, vectors);
     runtime.shutdown_background();
     match last_writing.recv_timeout(LAST_ANSWERS) {
         Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -82,9 +106,10 @@ fn converse(
     answers: mpsc::Sender<String>,
     log: Log,
     writing: oneshot::Receiver<io::Result<()>>,
+    vectors: Arc<dyn VectorSource>,
 ) -> io::Result<()> {
     let (alive, mut last_alive) = mpsc::channel(1);
-    let mut dispatcher = Dispatcher::new(runtime.handle().clone(), answers, log, alive);
+    let mut dispatcher = Dispatcher::new(runtime.handle().clone(), answers, log, alive, vectors);
     let (was_read, reading) = oneshot::channel();
     thread::Builder::new().name("requests".to_owned()).spawn(move || {
         let result = dispatcher.dispatch(input);

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::trust::{ConnectionTrust, Roots, server_name};
-use crate::SystemVectors;
-use crate::client::core::{Failure, Kind, Offer, Operation, Requirement, ResponseCode, Terms};
+use crate::client::core::{Failure, Kind, Offer, Operation, Requirement, ResponseCode, Terms, VectorSource};
 use crate::line_protocol::{FromJson, Members, Usage, bytes_from_hex, parse, text_from_json};
 use crate::protocol::{AgentType, Cipher, Key, OpenSession, ServerVersionForm, UpdateAgent, UpdateFile};
 
@@ -50,11 +49,14 @@ pub(super) struct Connect {
 
 impl Request {
     /// Reads the members of a request.
-    pub(super) fn from_members(members: &Members<'_>) -> Result<Self, Failure> {
+    pub(super) fn from_members(
+        members: &Members<'_>,
+        vectors: &Arc<dyn VectorSource>,
+    ) -> Result<Self, Failure> {
         let name: Cow<'_, str> = members.member("op")?;
         let operation: fn(&Members<'_>) -> Result<Operation, Failure> = match name.as_ref() {
             "connect" => {
-                let task = Task::Connect(connect(members)?);
+                let task = Task::Connect(connect(members, vectors)?);
                 return Ok(Self { task, timeout: timeout(members)? });
             }
             "send" => send,
@@ -78,7 +80,7 @@ fn timeout(members: &Members<'_>) -> Result<Option<Duration>, Usage> {
     Ok(milliseconds.map(|Count(milliseconds)| Duration::from_millis(milliseconds)))
 }
 
-fn connect(members: &Members<'_>) -> Result<Connect, Failure> {
+fn connect(members: &Members<'_>, vectors: &Arc<dyn VectorSource>) -> Result<Connect, Failure> {
     let host: Cow<'_, str> = members.member("host")?;
     let port = members.member("port")?;
     let offer = members.member("protocol")?;
@@ -94,12 +96,12 @@ fn connect(members: &Members<'_>) -> Result<Connect, Failure> {
         response_code: dialect.response_code,
         require: members.optional("require")?,
         cipher: cipher.map_err(|failure| Failure::new(Kind::Crypto, failure.to_string()))?,
-        ..Terms::new(offer, Arc::new(SystemVectors), Arc::new(trust))
+        ..Terms::new(offer, Arc::clone(vectors), Arc::new(trust))
     };
     Ok(Connect { host: host.into_owned(), port, terms })
 }
 
-fn connection_trust(tls: &Members<'_>, host: &str) -> Result<ConnectionTrust, Usage> {
+pub(super) fn connection_trust(tls: &Members<'_>, host: &str) -> Result<ConnectionTrust, Usage> {
     let path: Option<Cow<'_, str>> = tls.optional("ca_pem")?;
     let given: Option<Cow<'_, str>> = tls.optional("name")?;
     if let Some(name) = &given {

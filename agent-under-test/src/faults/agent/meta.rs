@@ -13,11 +13,11 @@ fn pass(message: &Message, _: &Facts, wire: &mut Wire) {
     wire.ask(message);
 }
 
-fn is_update(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_update(message: &Message, facts: &Facts) -> bool {
     facts.is_meta(message) && message.command == Command::UPDATE_AGENT.0
 }
 
-fn is_root_path(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_root_path(message: &Message, facts: &Facts) -> bool {
     facts.is_meta(message) && message.command == Command::GET_ROOT_PATH.0
 }
 
@@ -46,7 +46,7 @@ fn has_rest(message: &Message, facts: &Facts) -> bool {
 }
 
 /// Has an update changed before the agent gets it.
-fn with_update(
+pub(super) fn with_update(
     mut message: Message,
     facts: &Facts,
     wire: &mut Wire,
@@ -65,7 +65,7 @@ fn with_update(
 }
 
 /// Has each file of an update changed.
-fn with_files(message: Message, facts: &Facts, wire: &mut Wire, change: fn(&mut UpdateFile<'_>)) {
+pub(super) fn with_files(message: Message, facts: &Facts, wire: &mut Wire, change: fn(&mut UpdateFile<'_>)) {
     with_update(message, facts, wire, |update| {
         update.assemblies.iter_mut().chain(&mut update.extensions).for_each(change);
     });
@@ -81,6 +81,14 @@ fn path(message: &Message) -> Option<String> {
 fn answer_otherwise(mut message: Message, wire: &mut Wire, bytes: fn(&str) -> Vec<u8>) {
     if let Some(path) = path(&message) {
         message.data = bytes(&path);
+    }
+    wire.tell(&message);
+}
+
+/// Has the path of an answer changed.
+pub(super) fn otherwise_prefixed(mut message: Message, wire: &mut Wire, change: fn(&str) -> String) {
+    if let Some(path) = path(&message) {
+        message.data = prefixed(&change(&path));
     }
     wire.tell(&message);
 }

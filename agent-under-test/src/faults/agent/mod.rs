@@ -4,27 +4,41 @@
 //! to the relay, which makes a connection to the correct agent for each, from the address that the client has.
 
 mod aes_layout;
+mod clients;
+mod deaths;
 mod empty;
 mod encryption;
+mod endurance;
 mod framing;
 mod handshake;
+mod lifetimes;
 mod meta;
+mod order;
+mod pieces;
 mod products;
 mod start;
+mod tls;
+mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::fault::{CORRECT, Fault, Surroundings};
-use super::relay::relay;
+use super::relay::{Meddler, relay};
 use super::talk::Talk;
+use super::veil::Veil;
+use crate::agent::core::RequiredEncryption;
 use crate::agent::server::{self, Seams, StartError};
 use crate::agent::settings::{Choices, ConfigError, Settings, parse_config, read_config};
+
+/// The pause after accepting has failed, so that a lack of files can pass.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The fault of a name.
 fn find(name: &str) -> Option<&'static Fault> {
@@ -40,6 +54,14 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         aes_layout::FAULTS,
         meta::FAULTS,
         products::FAULTS,
+        pieces::FAULTS,
+        lifetimes::FAULTS,
+        clients::FAULTS,
+        deaths::FAULTS,
+        order::FAULTS,
+        endurance::FAULTS,
+        tls::FAULTS,
+        vectors::FAULTS,
         empty::AGENTS,
     ]
     .into_iter()
@@ -85,6 +107,9 @@ pub fn run(name: &str, settings: Settings) -> Result<(), StartError> {
     if let Some(change) = fault.settings {
         change(&mut behind);
     }
+    if fault.ends_tls.is_some() && matches!(settings.policy.encryption, RequiredEncryption::Ssl(_)) {
+        behind.policy.encryption = RequiredEncryption::None;
+    }
     let mut seams = Seams::default();
     if let Some(change) = fault.seams {
         change(&mut seams);
@@ -128,20 +153,46 @@ async fn serve(fault: &'static Fault, settings: Settings, agent: SocketAddr) -> 
     };
     let listener: TcpListener = listen().map_err(|source| StartError::Listen { address, source })?;
     loop {
-        let Ok((client, peer)) = listener.accept().await else { continue };
+        let Ok((client, peer)) = listener.accept().await else {
+            if fault.gives_up_accepting {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         let (around, places) = (Arc::clone(&around), places.clone());
         tokio::spawn(async move {
             let place = match places {
                 Some(places) => places.acquire_owned().await.ok(),
                 None => None,
             };
-            let mut talk = Talk::new(fault, around, place);
+            let mut meddler = meddler(fault, around, place);
             if let Ok(agent) = connect(agent, peer.ip()).await {
                 // Both are told at once what is small.
                 let _ = (client.set_nodelay(true), agent.set_nodelay(true));
-                relay(client, agent, &mut talk).await;
+                relay(client, agent, meddler.as_mut()).await;
             }
         });
+    }
+}
+
+/// What stands between a client and the correct agent.
+fn meddler(
+    fault: &'static Fault,
+    around: Arc<Surroundings>,
+    place: Option<OwnedSemaphorePermit>,
+) -> Box<dyn Meddler> {
+    let policy = &around.settings.policy;
+    let tls = match (&policy.encryption, fault.ends_tls) {
+        (RequiredEncryption::Ssl(config), Some(early)) => {
+            Some((Arc::clone(config), early, policy.handshake_timeout))
+        }
+        _ => None,
+    };
+    let talk = Talk::new(fault, around, place);
+    match tls {
+        Some((config, early, timeout)) => Box::new(Veil::of_agent(talk, config, early, timeout)),
+        None => Box::new(talk),
     }
 }
 

@@ -14,19 +14,25 @@ use crate::faults::talk::{Facts, Message, number};
 use crate::protocol::Command;
 
 /// What most faults do with messages that they have nothing to do with.
-fn is_product(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_product(message: &Message, facts: &Facts) -> bool {
     match message.target {
         Some(target) => (1..=3).contains(&target),
         None => !facts.is_v1 && !facts.is_meta(message),
     }
 }
 
-fn opens(message: &Message, facts: &Facts) -> bool {
+pub(super) fn opens(message: &Message, facts: &Facts) -> bool {
     !facts.is_v1 && facts.is_meta(message) && message.command == Command::OPEN_SESSION.0
 }
 
-fn is_opened(message: &Message, facts: &Facts) -> bool {
+pub(super) fn is_opened(message: &Message, facts: &Facts) -> bool {
     !facts.is_v1 && message.command == Command::OPEN_SESSION.0
+}
+
+/// Whether a message comes from a host.
+pub(super) fn comes_from_host(message: &Message, facts: &Facts) -> bool {
+    let is_meta = [Command::GET_ROOT_PATH.0, Command::OPEN_SESSION.0].contains(&message.command);
+    !is_meta && (facts.is_v1 || facts.bound.is_some())
 }
 
 /// Replaces the session that Open Session asks for.
@@ -37,7 +43,7 @@ fn asks_for(message: &mut Message, session: i32) {
 }
 
 /// A name for the session of a conversation.
-fn session(facts: &Facts) -> String {
+pub(super) fn session(facts: &Facts) -> String {
     match facts.bound {
         Some((product, session)) => format!("session {product} {session}"),
         None => format!("v1 session {}", facts.second()),

@@ -177,6 +177,14 @@ pub(super) const FAULTS: &[Fault] = &[
         ..CORRECT
     },
     Fault {
+        name: "byte-order-mark-refused",
+        config: Some(|text| match text.strip_prefix('\u{feff}') {
+            Some(rest) => format!("?{rest}"),
+            None => text.to_owned(),
+        }),
+        ..CORRECT
+    },
+    Fault {
         name: "only-the-first-allowed-address",
         config: Some(|text| {
             with(text, "<AllowedAddresses>", "</AllowedAddresses>", |list| {

@@ -2,6 +2,10 @@
 
 mod driving;
 mod mistakes;
+mod order;
+mod pieces;
+mod tls;
+mod vectors;
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -16,21 +20,26 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::fault::{Fault, Surroundings};
-use super::relay::relay;
+use super::relay::{Meddler, relay};
 use super::talk::Talk;
+use super::veil::Veil;
+use crate::SystemVectors;
+use crate::agent::core::VectorSource;
 use crate::agent::settings::{Choices, ServerVersionForm, Settings};
 use crate::client::driver;
 
 /// How long the relay tries to reach an agent in place of the client.
 const REACH_WITHIN: Duration = Duration::from_secs(5);
 
+fn all() -> impl Iterator<Item = &'static Fault> {
+    [mistakes::FAULTS, driving::FAULTS, order::FAULTS, pieces::FAULTS, tls::FAULTS, vectors::FAULTS]
+        .into_iter()
+        .flatten()
+}
+
 /// The names of all faults that a client can have, in no order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     all().map(|fault| fault.name).chain(EMPTY.iter().map(|(name, _)| *name))
-}
-
-fn all() -> impl Iterator<Item = &'static Fault> {
-    mistakes::FAULTS.iter().chain(driving::FAULTS)
 }
 
 /// Clients that are none: what they answer to any line, if anything.
@@ -77,7 +86,9 @@ pub fn run(
         thread::sleep(Duration::from_secs(2));
         runtime.shutdown_background();
     });
-    let result = driver::run(BufReader::new(requests), answers);
+    let vectors =
+        fault.vectors.map_or_else(|| Arc::new(SystemVectors) as Arc<dyn VectorSource>, |make| make());
+    let result = driver::run_with(BufReader::new(requests), answers, vectors);
     let _ = telling.join();
     result
 }
@@ -111,11 +122,12 @@ fn pass_on(
         told.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(request["id"].to_string(), request.clone());
+        let asked = request.clone();
         if let Some(change) = fault.told {
             change(&mut request);
         }
         if request["op"] == "connect"
-            && let Some(port) = runtime.block_on(relayed(fault, &request))
+            && let Some(port) = runtime.block_on(relayed(fault, &asked))
         {
             request["host"] = "127.0.0.1".into();
             request["port"] = port.into();
@@ -138,11 +150,17 @@ async fn relayed(fault: &'static Fault, request: &Value) -> Option<u16> {
     };
     let choices = Choices { server_version: Some(form), ..Choices::default() };
     let around = Arc::new(Surroundings::new(Settings::new(choices).ok()?));
+    let tls = fault.ends_tls.and_then(|early| Some((early, driver::trust_of(&request.to_string())?)));
+    let talk = Talk::new(fault, around, None);
+    let mut meddler: Box<dyn Meddler> = match tls {
+        Some((early, trust)) => Box::new(Veil::of_client(talk, trust, early, REACH_WITHIN)),
+        None => Box::new(talk),
+    };
     tokio::spawn(async move {
         let Ok(Ok((client, _))) = timeout(REACH_WITHIN, listener.accept()).await else { return };
         drop(listener);
         let _ = (client.set_nodelay(true), agent.set_nodelay(true));
-        relay(client, agent, &mut Talk::new(fault, around, None)).await;
+        relay(client, agent, meddler.as_mut()).await;
     });
     Some(own)
 }

@@ -2,6 +2,7 @@
 
 mod driving;
 mod mistakes;
+mod pieces;
 
 use std::io::{self, BufRead, BufWriter, Write};
 
@@ -113,7 +114,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static CodecFault> {
-    mistakes::FAULTS.iter().chain(driving::FAULTS).chain(EMPTY)
+    [mistakes::FAULTS, driving::FAULTS, pieces::FAULTS, EMPTY].into_iter().flatten()
 }
 
 /// Answers every line of `input` until it ends, as a codec with a fault does.

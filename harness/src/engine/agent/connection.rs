@@ -196,7 +196,8 @@ impl Connection {
         self.send_all(&[Stretch::Bytes(bytes.to_vec())], None, patience).await
     }
 
-    /// Encrypts the connection from here on, which takes an exchange with the peer if it is TLS.
+    /// Encrypts the connection from here on, which takes an exchange with the peer if it is TLS; what that sends goes out at
+    /// the given pace.
     ///
     /// # Errors
     ///
@@ -205,6 +206,7 @@ impl Connection {
         &self,
         layer: Layer,
         deadline: Instant,
+        pace: Option<(usize, Duration)>,
         patience: Duration,
     ) -> Result<(), Option<End>> {
         if let Err(reason) = self.inbox().put_on(layer) {
@@ -213,7 +215,7 @@ impl Connection {
         loop {
             let hello = self.inbox().layer().map(Layer::outgoing).unwrap_or_default();
             // Whether it was taken the answer tells.
-            let _ = self.send_piece(&hello, patience, &mut 0).await;
+            let _ = self.send_all(&[Stretch::Bytes(hello)], pace, patience).await;
             let ended = self
                 .watch(deadline, |inbox| match inbox.layer() {
                     None => Some(None),

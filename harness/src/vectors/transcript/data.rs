@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalars::Hex;
 use super::value::{Symbol, Value, nothing_beside};
+use crate::terms::TimeSpan;
 use crate::yaml::{Span, Spot};
 
 /// Bytes: a hexadecimal text, or a list of items one after the other.
@@ -166,6 +168,39 @@ pub enum TlsFault {
     OldVersion,
     /// A handshake in which the agent presents a certificate that clients must not trust.
     Certificate(WrongCertificate),
+    /// A proper handshake, in pieces if it says so. Whether it comes about is for the steps after it to judge.
+    Handshake(TlsHandshake),
+}
+
+/// A proper TLS handshake at a step of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "{bytes: NUMBER, pause: TIME}, or {} for whole messages")]
+pub struct TlsHandshake {
+    /// Bytes a write; each flight in one write unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Spot<u32>>,
+    /// The pause between two writes; none unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause: Option<TimeSpan>,
+}
+
+impl TlsHandshake {
+    /// How many bytes a write has and how long the pause between two is, where it is sent in pieces.
+    pub fn pace(&self) -> Option<(usize, Duration)> {
+        let bytes = self.bytes.as_ref()?.value;
+        let pause = self.pause.map_or(Duration::ZERO, |pause| pause.0);
+        Some((usize::try_from(bytes).unwrap_or(usize::MAX), pause))
+    }
+}
+
+impl WireItem {
+    /// The proper TLS handshake that it stands for, if it does.
+    pub fn tls_handshake(&self) -> Option<&TlsHandshake> {
+        match self {
+            Self::Tls(TlsFault::Handshake(handshake)) => Some(handshake),
+            _ => None,
+        }
+    }
 }
 
 /// The one thing that is wrong with a certificate; otherwise it is for `localhost` and 127.0.0.1, and signed by the

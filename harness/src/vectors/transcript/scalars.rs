@@ -137,14 +137,12 @@ impl Hex {
     ///
     /// A sentence for people, as of [`hex_text::parse`].
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (single, more) = without_repetitions(text);
-        let once = hex_text::parse(&single).map_err(|error| {
-            format!("{error} (character {} of the text)", text[..error.at].chars().count() + 1)
-        })?;
-        let length = once.len().saturating_add(more);
-        if length > hex_text::LARGEST {
-            return Err(format!("more than {} bytes", hex_text::LARGEST));
-        }
+        let stretches =
+            hex_text::stretches(text).map_err(|error| match error.message.starts_with("more than") {
+                true => error.message,
+                false => format!("{error} (character {} of the text)", text[..error.at].chars().count() + 1),
+            })?;
+        let length = stretches.iter().map(hex_text::Stretch::len).sum();
         Ok(Self { text: text.to_owned(), length })
     }
 
@@ -175,30 +173,6 @@ impl Hex {
     }
 }
 
-/// The text with every `*N` made a `*1` of the same width, so that offsets stay, and by how many bytes that
-/// makes it shorter. What is wrong about a repetition is left for the reader of the text to find.
-fn without_repetitions(text: &str) -> (String, usize) {
-    let mut single = String::with_capacity(text.len());
-    let mut more = 0_usize;
-    let mut rest = text;
-    while let Some(star) = rest.find('*') {
-        let after = &rest[star + 1..];
-        let width = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-        single.push_str(&rest[..=star]);
-        match after[..width].parse::<usize>() {
-            Ok(count) if count > 0 => {
-                more = more.saturating_add(count - 1);
-                single.push_str(&"0".repeat(width - 1));
-                single.push('1');
-            }
-            _ => single.push_str(&after[..width]),
-        }
-        rest = &after[width..];
-    }
-    single.push_str(rest);
-    (single, more)
-}
-
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Quoted;
@@ -227,7 +201,7 @@ impl Serialize for Hex {
         let mut compact = String::with_capacity(self.text.len());
         for word in self.text.split_whitespace() {
             compact.push_str(word);
-            if word.contains('*') {
+            if word.contains(['*', '~']) {
                 compact.push(' ');
             }
         }
@@ -243,8 +217,9 @@ impl JsonSchema for Hex {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^([0-9a-fA-F\\s]|\\*[0-9]+)*$",
-            "description": "Bytes in hexadecimal; blanks are ignored, XX*N repeats a byte N times."
+            "pattern": "^([0-9a-fA-F\\s()]|[*~][0-9]+)*$",
+            "description": "Bytes in hexadecimal; blanks are ignored, XX*N repeats a byte N times, (XX YY)*N some bytes, and \
+                ~N stands for N bytes that vary."
         })
     }
 }

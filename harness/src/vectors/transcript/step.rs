@@ -17,7 +17,7 @@ use crate::yaml::{Span, Spot};
 
 /// One step: what a party does, what an op gives back, how steps go together, or what the world around the
 /// conversation looks like. Exactly one of `client`, `agent`, `host`, `result`, `parallel`, `either`, `each`,
-/// `distinct`, `subject`, `process`, `files`, `segments` and `memory` says which.
+/// `distinct`, `unpredictable`, `subject`, `process`, `files`, `segments` and `memory` says which.
 ///
 /// The party that is tested is watched: what a step says of it must happen. The others are played.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -111,6 +111,11 @@ pub struct Step {
     /// Bound values no two of which may be the same; a name bound inside `each` stands for all that were bound to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<Spot<Vec<Spot<Name>>>>,
+
+    /// Vectors of AES that were bound inside `each`, 60 and more of each name, and that nobody may foresee: none comes
+    /// twice, none counts, and about half of all bits differ from one to the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpredictable: Option<Spot<Vec<Spot<Name>>>>,
 
     /// The subject is started, stopped or started again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,6 +243,8 @@ pub enum Kind<'a> {
     Each(&'a Each),
     /// Bound values that differ.
     Distinct(&'a [Spot<Name>]),
+    /// Bound vectors that nobody may foresee.
+    Unpredictable(&'a [Spot<Name>]),
     /// The subject is started or stopped.
     Subject(&'a Subject),
     /// A process.
@@ -259,6 +266,7 @@ impl fmt::Display for Kind<'_> {
             Kind::Either(_) => "either",
             Kind::Each(_) => "each",
             Kind::Distinct(_) => "distinct",
+            Kind::Unpredictable(_) => "unpredictable",
             Kind::Subject(_) => "subject",
             Kind::Process(_) => "process",
             Kind::Files(_) => "files",
@@ -297,6 +305,7 @@ impl Step {
             self.either.as_ref().map(|branches| (Kind::Either(branches), branches.span)),
             self.each.as_ref().map(|each| (Kind::Each(each), each.span)),
             self.distinct.as_ref().map(|names| (Kind::Distinct(names), names.span)),
+            self.unpredictable.as_ref().map(|names| (Kind::Unpredictable(names), names.span)),
             self.subject.as_ref().map(|subject| (Kind::Subject(subject), subject.span)),
             self.process.as_ref().map(|process| (Kind::Process(process), process.span)),
             self.files.as_ref().map(|files| (Kind::Files(files), files.span)),

@@ -10,9 +10,9 @@ use super::value::Value;
 use crate::terms::TimeSpan;
 use crate::yaml::Spot;
 
-/// Starts or stops the subject: exactly one of `start`, `signal` and `restart`.
+/// Starts, stops or limits the subject: exactly one of `start`, `signal`, `restart` and `open_files`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "{start: …}, {signal: …} or {restart: …}")]
+#[serde(deny_unknown_fields, default, expecting = "{start: …}, {signal: …}, {restart: …} or {open_files: …}")]
 pub struct Subject {
     /// Starts a subject of the case's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +29,9 @@ pub struct Subject {
     /// Starts it again after it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<Spot<Restart>>,
+    /// From here on each of its processes may have this many files more open than it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<Spot<u32>>,
 }
 
 /// With what a subject is started, beside what the case needs.
@@ -92,6 +95,9 @@ pub struct Process {
     pub pid: Spot<Value>,
     /// Whether it is gone, or still there.
     pub gone: bool,
+    /// Once it is gone, nothing of it is left either: its parent has waited for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reaped: Option<Spot<Yes>>,
     /// By when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Spot<TimeSpan>>,

@@ -39,6 +39,8 @@ pub(in super::super) struct Equipment {
     pub(in super::super) place: Place,
     /// The last thing done to the command that starts one.
     pub(in super::super) prepare: fn(&mut Command),
+    /// Waits for one that has ended or was killed.
+    pub(in super::super) wait: fn(&mut Child) -> io::Result<ExitStatus>,
 }
 
 /// Why a host did not start.
@@ -65,6 +67,7 @@ pub(super) enum StartError {
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    wait: fn(&mut Child) -> io::Result<ExitStatus>,
     /// Kept as long as the rings are used.
     pub(super) segment: Segment,
     _folder: Folder,
@@ -91,7 +94,7 @@ impl Process {
             program: equipment.program.display().to_string(),
             source,
         })?;
-        let mut process = Self { child, segment, _folder: folder };
+        let mut process = Self { child, wait: equipment.wait, segment, _folder: folder };
         match process.attach(is_wanted) {
             Ok((sender, receiver)) => Ok((process, sender, receiver)),
             Err(error) => {
@@ -137,7 +140,7 @@ impl Process {
         if let Some(group) = self.pid() {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        let status = self.child.wait().ok();
+        let status = (self.wait)(&mut self.child).ok();
         status.filter(|_| has_ended)
     }
 

@@ -109,8 +109,8 @@ impl Conversation<'_> {
                 };
                 watch.number = number;
                 moment = self.message(&watch, frame, &connection, &talk, scope).await?;
-                self.fresh_vectors(&watch)?;
             }
+            self.fresh_vectors(&watch)?;
         }
         if matches!(step.does.as_ref().map(|op| &op.value), Some(Op::GetRootPath(_))) && step.frames.is_some()
         {

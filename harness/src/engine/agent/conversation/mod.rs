@@ -22,6 +22,7 @@ mod settle;
 mod talk;
 mod task;
 mod trace;
+mod vectors;
 mod world;
 
 use std::cell::{Cell, RefCell};
@@ -330,6 +331,7 @@ impl Conversation<'_> {
             Some(Kind::Either(branches)) => self.either(step, branches, scope).await,
             Some(Kind::Each(each)) => self.each(each, scope).await,
             Some(Kind::Distinct(names)) => self.distinct(step, names, scope),
+            Some(Kind::Unpredictable(names)) => self.unpredictable(step, names, scope),
             Some(Kind::Subject(subject)) => self.subject(step, subject).await,
             Some(Kind::Process(process)) => self.process(step, process, scope).await,
             Some(Kind::Files(files)) => self.files(step, files).await,

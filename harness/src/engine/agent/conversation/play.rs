@@ -14,7 +14,7 @@ use crate::event::Happening;
 use crate::hex_text::{Stretch, amount};
 use crate::matching::Matching;
 use crate::terms::TimeSpan;
-use crate::vectors::transcript::data::{Frame, Tamper, TlsFault, WireItem};
+use crate::vectors::transcript::data::{Frame, Tamper, TlsFault, TlsHandshake, WireItem};
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::{Framing, Player, Unbuildable};
 use crate::vectors::transcript::step::CloseKind;
@@ -34,7 +34,9 @@ impl Conversation<'_> {
         let connected = talk.last.get().before;
         self.hold_back(step, &talk, scope).await;
         let mut moment = Moment::at(tokio::time::Instant::now());
-        if step.has_bytes() {
+        if let Some(handshake) = tls_handshake(step) {
+            self.begin_tls(&talk, handshake).await?;
+        } else if step.has_bytes() {
             moment = self.send(step, name, &talk, scope).await?;
         }
         if connects {
@@ -223,6 +225,11 @@ impl Conversation<'_> {
     }
 }
 
+/// The proper TLS handshake that a step is about.
+pub(super) fn tls_handshake(step: &Step) -> Option<&TlsHandshake> {
+    step.wire.iter().flat_map(|wire| &wire.0).find_map(|item| item.value.tls_handshake())
+}
+
 /// The connection itself, which another branch may still look at: then it only gets no more to see.
 fn sole(connection: Rc<Connection>) -> Option<Connection> {
     Rc::try_unwrap(connection).map_err(|shared| shared.shut_down()).ok()
@@ -385,8 +392,8 @@ fn instead_of_tls(
     match fault {
         TlsFault::Stall => Ok(half_a_hello(party)),
         TlsFault::OldVersion => Ok(old_hello(party)),
-        // That is a handshake, which goes both ways.
-        TlsFault::Certificate(_) => Ok(Vec::new()),
+        // These are handshakes, which go both ways.
+        TlsFault::Certificate(_) | TlsFault::Handshake(_) => Ok(Vec::new()),
         TlsFault::Plaintext(frames) => {
             let frames: Result<Vec<_>, _> =
                 frames.iter().map(|frame| matching.player.frame(frame, framing)).collect();

@@ -1,22 +1,27 @@
 //! From acknowledgements on: connections of a conversation that are encrypted.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
+use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::super::connection::Connection;
 use super::super::secure::{self, Layer, mode};
 use super::check::Watch;
+use super::scope::Scope;
 use super::talk::{Phase, Talk};
+use super::vectors::{self, foreseeable};
 use super::{Conversation, Mismatch, Outcome, Trouble};
 use crate::citation::own;
 use crate::format::AES_BLOCK;
-use crate::hex_text::amount;
+use crate::hex_text::{amount, decode};
 use crate::subject::Certificate;
 use crate::terms::TimeSpan;
-use crate::vectors::transcript::Party;
-use crate::vectors::transcript::data::WireItem;
+use crate::vectors::transcript::data::{TlsHandshake, WireItem};
+use crate::vectors::transcript::scalars::Name;
 use crate::vectors::transcript::step::walk;
+use crate::vectors::transcript::{Party, Step};
+use crate::yaml::Spot;
 
 /// The clause that every announced vector is fresh.
 const FRESH_VECTORS: &str = "AES-7";
@@ -37,7 +42,7 @@ impl Conversation<'_> {
         let layer = Layer::of(&self.values.borrow(), padding, acknowledgement, seed);
         let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
         let patience = self.background.patience;
-        let secured = connection.secure(layer, Instant::now() + patience, patience).await;
+        let secured = connection.secure(layer, Instant::now() + patience, None, patience).await;
         let expected = "a TLS handshake";
         match secured {
             Ok(()) => self.presented(watch, connection),
@@ -54,21 +59,51 @@ impl Conversation<'_> {
         }
     }
 
-    /// Whether no vector was announced twice on the connections of the case, where it is about that (AES-7).
+    /// Whether nobody can foresee the vectors that were announced on the connections of the case, where it is about that
+    /// (AES-7).
     pub(super) fn fresh_vectors(&self, watch: &Watch<'_>) -> Outcome {
         if !self.case.clauses.iter().any(|clause| clause == FRESH_VECTORS) {
             return Ok(());
         }
-        let mut seen = HashSet::new();
-        for (_, talk) in self.all_talks() {
+        let mut talks = self.all_talks();
+        talks.sort_by_key(|(name, _)| in_turn(name));
+        // Those of each connection, behind that of its acknowledgement, and those of all connections.
+        let (mut lists, mut all) = (Vec::new(), Vec::new());
+        for (_, talk) in talks {
             let Some(connection) = talk.connection() else { continue };
             let announced = connection.inbox().layer().map(|layer| layer.announced_vectors().to_vec());
-            let repeated = announced.into_iter().flatten().find(|vector| !seen.insert(*vector));
-            let Some(vector) = repeated else { continue };
-            let actual = format!("{} for the second time", crate::hex_text::encode(&vector));
-            let expected = "a vector that was not announced before";
-            let mismatch = Mismatch::words("the vector of the next message is not fresh", expected, actual);
-            return Err(self.stumble(watch.step, &watch.what, mismatch));
+            let announced = announced.unwrap_or_default();
+            all.extend(announced.iter().skip(1).copied());
+            lists.push(announced);
+        }
+        lists.push(all);
+        let Some(why) = foreseeable(&lists) else { return Ok(()) };
+        let expected = "a vector that nobody can foresee, and that was not announced before";
+        let mismatch = Mismatch::words("the vectors of next messages can be foreseen", expected, why);
+        Err(self.stumble(watch.step, &watch.what, mismatch.breaking(FRESH_VECTORS)))
+    }
+
+    /// Whether nobody can foresee vectors that were bound.
+    pub(super) fn unpredictable(
+        &self,
+        step: &Spot<Step>,
+        names: &[Spot<Name>],
+        scope: &Scope<'_>,
+    ) -> Outcome {
+        for name in names {
+            let bound = scope.all_bound(&name.value.0);
+            let vector =
+                |value: &Json| -> Option<[u8; AES_BLOCK]> { decode(value.as_str()?).ok()?.try_into().ok() };
+            let vectors: Option<Vec<_>> = bound.iter().map(vector).collect();
+            let vectors = vectors.filter(|vectors| vectors.len() > vectors::FEWEST).ok_or_else(|| {
+                let few = format!("`{}` are not enough vectors of 16 bytes", name.value);
+                Trouble::CannotRun(format!("{}: {few}", self.place(name.span)))
+            })?;
+            if let Some(why) = foreseeable(&[vectors]) {
+                let expected = "vectors that nobody can foresee";
+                let summary = format!("the next of the vectors `{}` can be foreseen", name.value);
+                return Err(self.stumble(step, "", Mismatch::words(summary, expected, why)));
+            }
         }
         Ok(())
     }
@@ -114,6 +149,7 @@ impl Conversation<'_> {
         talk: &Talk,
         acknowledgement: &[u8],
         certificate: &Certificate,
+        pace: Option<(usize, Duration)>,
     ) -> Outcome {
         let Some(connection) = talk.connection() else { return Ok(()) };
         let is_mode = acknowledgement
@@ -128,8 +164,24 @@ impl Conversation<'_> {
         let layer = Layer::of_agent(&values, padding, acknowledgement, seed, header, certificate);
         let Some(layer) = layer.map_err(Trouble::CannotRun)? else { return Ok(()) };
         let patience = self.background.patience;
-        if connection.secure(layer, Instant::now() + patience, patience).await.is_err() {
+        if connection.secure(layer, Instant::now() + patience, pace, patience).await.is_err() {
             // What is said from now on nobody hears.
+            talk.phase.set(Phase::HalfClosed);
+        }
+        Ok(())
+    }
+
+    /// Begins TLS as a client at a step of its own. Whether it comes about is for the steps after it to judge.
+    pub(super) async fn begin_tls(&self, talk: &Talk, handshake: &TlsHandshake) -> Outcome {
+        let Some(connection) = talk.connection().filter(|connection| !connection.is_secure()) else {
+            return Ok(());
+        };
+        let layer = Layer::tls("localhost").map_err(Trouble::CannotRun)?;
+        let patience = self.background.patience;
+        let deadline = Instant::now() + patience;
+        if connection.secure(layer, deadline, handshake.pace(), patience).await.is_err()
+            && talk.phase.get() != Phase::Ended
+        {
             talk.phase.set(Phase::HalfClosed);
         }
         Ok(())
@@ -151,6 +203,12 @@ impl Conversation<'_> {
         );
         Err(self.stumble(watch.step, "TLS", mismatch.breaking(own::CERTIFICATE)))
     }
+}
+
+/// Where the connection of a name stands among those that were made one after the other: `c#2` before `c#10`.
+fn in_turn(name: &str) -> (String, u32) {
+    let (base, number) = name.split_once('#').unwrap_or((name, ""));
+    (base.to_owned(), number.parse().unwrap_or(0))
 }
 
 /// Whether some bytes are the record of a TLS alert, or its beginning: what may come where TLS fails (TLS-4).

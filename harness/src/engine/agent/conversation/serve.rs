@@ -1,11 +1,12 @@
 //! What the harness does itself where clients are tested: the agent's side of a conversation.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::super::secure::{self, mode};
-use super::play::{Outgoing, outgoing};
+use super::play::{Outgoing, outgoing, tls_handshake};
 use super::scope::Scope;
 use super::talk::{Moment, Talk};
 use super::{Conversation, Outcome, Trouble};
@@ -22,7 +23,9 @@ impl Conversation<'_> {
         self.hold_back(step, &talk, scope).await;
         let mut moment = Moment::at(Instant::now());
         if let Some(wrong) = wrong_certificate(step) {
-            self.present(name, &talk, wrong).await?;
+            self.present(name, &talk, Some(wrong), None).await?;
+        } else if let Some(handshake) = tls_handshake(step) {
+            self.present(name, &talk, None, handshake.pace()).await?;
         } else if step.has_bytes() {
             moment = self.answer_client(step, name, &talk, scope).await?;
         }
@@ -63,14 +66,14 @@ impl Conversation<'_> {
             Encryption::None => self.send_all(step, name, talk, all, framing.header).await,
             // From the acknowledgement on frames are encrypted, so messages may stand in one segment with it.
             Encryption::Aes => {
-                self.secure_as_agent(name, talk, &opening, good).await?;
+                self.secure_as_agent(name, talk, &opening, good, None).await?;
                 self.send_all(step, name, talk, all, framing.header).await
             }
             // TLS takes an exchange before a message can follow.
             Encryption::Ssl => {
                 let (messages, raw) = (std::mem::take(&mut all.messages), std::mem::take(&mut all.raw));
                 let moment = self.send_all(step, name, talk, all, framing.header).await?;
-                self.secure_as_agent(name, talk, &opening, good).await?;
+                self.secure_as_agent(name, talk, &opening, good, None).await?;
                 if messages.is_empty() && raw.is_empty() {
                     return Ok(moment);
                 }
@@ -80,12 +83,19 @@ impl Conversation<'_> {
         }
     }
 
-    /// Presents a wrong certificate where TLS is due. What the client makes of it other steps look at.
-    async fn present(&self, name: &str, talk: &Talk, wrong: WrongCertificate) -> Outcome {
+    /// Makes a TLS handshake where it is due, with the usual certificate or a wrong one. What the client makes of it other
+    /// steps look at.
+    async fn present(
+        &self,
+        name: &str,
+        talk: &Talk,
+        wrong: Option<WrongCertificate>,
+        pace: Option<(usize, Duration)>,
+    ) -> Outcome {
         let made = Certificates::of_this_run().map_err(Trouble::CannotRun)?;
-        let certificate = made.wrong(wrong).unwrap_or(&made.good);
+        let certificate = wrong.and_then(|wrong| made.wrong(wrong)).unwrap_or(&made.good);
         let acknowledgement = [u8::try_from(secure::number(Encryption::Ssl)).unwrap_or(1)];
-        self.secure_as_agent(name, talk, &acknowledgement, certificate).await
+        self.secure_as_agent(name, talk, &acknowledgement, certificate, pace).await
     }
 }
 

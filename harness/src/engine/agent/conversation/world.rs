@@ -60,6 +60,9 @@ impl<'a> Conversation<'a> {
                 }
                 None => Err(Trouble::CannotRun("there is no subject to start again".to_owned())),
             }
+        } else if let Some(more) = &subject.open_files {
+            let process = agent.as_deref().and_then(Agent::process);
+            limit_open_files(process.map(crate::subject::Process::family), more.value)
         } else {
             Ok(())
         };
@@ -162,10 +165,17 @@ impl<'a> Conversation<'a> {
         };
         let within = process.within.as_ref().map_or(Duration::ZERO, |within| within.0);
         let deadline = Instant::now() + within;
-        while memory::is_alive(number) == process.gone {
+        let is_there = || match process.reaped {
+            Some(_) => memory::is_known(number),
+            None => memory::is_alive(number),
+        };
+        while is_there() == process.gone {
             if Instant::now() >= deadline {
-                let (expected, actual) =
-                    if process.gone { ("it is gone", "it runs on") } else { ("it runs", "it is gone") };
+                let (expected, actual) = match process.gone {
+                    true if memory::is_alive(number) => ("it is gone", "it runs on"),
+                    true => ("its parent has waited for it", "it has ended and is a zombie"),
+                    false => ("it runs", "it is gone"),
+                };
                 let summary = format!("process {number} is not as it must be");
                 return Err(self.stumble(step, "", Mismatch::words(summary, expected, actual)));
             }
@@ -239,6 +249,19 @@ fn files_differ(files: &Files, mut found: BTreeMap<String, There>, resolution: i
     let more = found.into_keys().next()?;
     let summary = format!("the file {} is there", clip(&more));
     Some(Mismatch::words(summary, "no such file", "a regular file"))
+}
+
+/// Lets each of some processes have so many files more open than it has now.
+fn limit_open_files(processes: Option<Vec<i32>>, more: u32) -> Outcome {
+    let processes = processes.filter(|processes| !processes.is_empty());
+    let processes = processes.ok_or_else(|| Trouble::CannotRun("there is no process to limit".to_owned()))?;
+    for pid in processes {
+        let limited = memory::limit_open_files(pid, more);
+        limited.map_err(|error| {
+            Trouble::CannotRun(format!("the open files of process {pid} cannot be limited: {error}"))
+        })?;
+    }
+    Ok(())
 }
 
 /// A regular file that is there.

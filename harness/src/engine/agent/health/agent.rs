@@ -140,7 +140,7 @@ impl<'a> AgentHealth<'a> {
         connection.inbox().take(came.len());
         match Layer::of(values, dialect.padding(), &came, 0) {
             Ok(None) => true,
-            Ok(Some(layer)) => connection.secure(layer, deadline, background.patience).await.is_ok(),
+            Ok(Some(layer)) => connection.secure(layer, deadline, None, background.patience).await.is_ok(),
             Err(_) => false,
         }
     }

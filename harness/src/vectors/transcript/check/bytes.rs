@@ -25,6 +25,7 @@ pub(super) fn mistakes(case: &TranscriptCase, formats: &Formats) -> Vec<Mistake>
     let ack = AckDefaults { encryption: 0, iv: None, server_version: vec![0] };
     let mut hosts = BTreeSet::new();
     let failing = failing_ops(case);
+    let with_tls_steps = with_tls_steps(case);
     walk(case.steps(), &mut |step| {
         hosts.extend(step.host.as_ref().map(|name| name.value.0.as_str()));
     });
@@ -39,6 +40,7 @@ pub(super) fn mistakes(case: &TranscriptCase, formats: &Formats) -> Vec<Mistake>
         player: Player { formats, known: &sample, ack: &ack },
         hosts,
         failing,
+        with_tls_steps,
         connections: BTreeMap::new(),
         mistakes: Vec::new(),
     };
@@ -55,6 +57,19 @@ fn failing_ops(case: &TranscriptCase) -> BTreeSet<&str> {
         }
     });
     failing
+}
+
+/// The connections whose TLS handshake is a step of its own: before it, messages go in clear.
+fn with_tls_steps(case: &TranscriptCase) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    walk(case.steps(), &mut |step| {
+        let mut items = step.wire.iter().flat_map(|wire| &wire.0);
+        if items.any(|item| item.value.tls_handshake().is_some()) {
+            let parties = step.client.iter().chain(&step.agent);
+            names.extend(parties.map(|name| name.value.0.as_str()));
+        }
+    });
+    names
 }
 
 /// Stand-ins for what only a run knows.
@@ -105,6 +120,7 @@ struct Checker<'a> {
     player: Player<'a>,
     hosts: BTreeSet<&'a str>,
     failing: BTreeSet<&'a str>,
+    with_tls_steps: BTreeSet<&'a str>,
     connections: BTreeMap<String, Connection>,
     mistakes: Vec<Mistake>,
 }
@@ -308,7 +324,8 @@ impl<'a> Checker<'a> {
     fn frames(&mut self, step: &Step, party: Party, name: &str, frames: &Spot<Vec<Spot<Frame>>>) {
         let connection = self.connections.entry(name.to_owned()).or_default();
         let version = connection.version;
-        if !connection.acknowledged && !head::runs_only(self.needs, Encryption::None) {
+        let in_clear = self.with_tls_steps.contains(name) || head::runs_only(self.needs, Encryption::None);
+        if !connection.acknowledged && !in_clear {
             let message = "a message before the acknowledgement cannot be encrypted: the case needs `encryption: [none]`";
             self.report(frames.span, message);
         }

@@ -12,7 +12,7 @@ use crate::yaml::{Span, Spot};
 const MOST_TIMES: u32 = 10_000;
 
 /// The members that say which kind of step a step is.
-const KINDS: &str = "client, agent, host, result, parallel, either, each, distinct, subject, process, files, segments, memory";
+const KINDS: &str = "client, agent, host, result, parallel, either, each, distinct, unpredictable, subject, process, files, segments, memory";
 
 /// What is wrong with the form of the steps.
 pub(super) fn mistakes(steps: &[Spot<Step>]) -> Vec<Mistake> {
@@ -57,8 +57,16 @@ fn of_step(step: &Spot<Step>, mistakes: &mut Vec<Mistake>) {
             }
         }
         Kind::Each(each) => of_each(each, mistakes),
+        Kind::Unpredictable([]) => {
+            mistakes.push((step.span, "`unpredictable` names the vectors that it is about".to_owned()));
+        }
         Kind::Distinct([]) => mistakes.push((step.span, "`distinct` names what must differ".to_owned())),
-        Kind::Distinct(_) | Kind::Segments(_) | Kind::Memory(_) | Kind::Process(_) => {}
+        Kind::Process(process) => {
+            if let (Some(reaped), false) = (&process.reaped, process.gone) {
+                mistakes.push((reaped.span, "`reaped` is about a process that is `gone`".to_owned()));
+            }
+        }
+        Kind::Distinct(_) | Kind::Unpredictable(_) | Kind::Segments(_) | Kind::Memory(_) => {}
         Kind::Subject(subject) => form_parts::subject(subject, step.span, mistakes),
         Kind::Files(files) => form_parts::files(files, mistakes),
     }
@@ -111,7 +119,8 @@ fn misplaced(step: &Step, kind: Kind<'_>, mistakes: &mut Vec<Mistake>) {
     ];
     let is_actor = matches!(kind, Kind::Actor(..));
     let is_result = matches!(kind, Kind::Result(_));
-    let is_flow = matches!(kind, Kind::Parallel(_) | Kind::Either(_) | Kind::Each(_) | Kind::Distinct(_));
+    let is_flow = matches!(kind, Kind::Parallel(_) | Kind::Either(_) | Kind::Each(_))
+        || matches!(kind, Kind::Distinct(_) | Kind::Unpredictable(_));
     let has_times = !is_flow && !matches!(kind, Kind::Subject(_) | Kind::Memory(_) | Kind::Process(_));
     for (name, home, span) in members.into_iter().flatten() {
         let at_home = match home {

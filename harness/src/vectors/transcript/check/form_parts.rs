@@ -31,8 +31,24 @@ pub(super) fn bytes(step: &Step, mistakes: &mut Vec<Mistake>) {
             WireItem::Tls(TlsFault::Certificate(_)) if step.agent.is_none() => {
                 mistakes.push((item.span, "certificates are presented by the agent".to_owned()));
             }
-            WireItem::Tls(_) => {}
+            WireItem::Tls(fault) => {
+                let is_alone = step.wire.as_ref().is_none_or(|wire| wire.0.len() == 1);
+                tls_handshake(fault, item.span, is_alone, mistakes);
+            }
         }
+    }
+}
+
+fn tls_handshake(fault: &TlsFault, span: Span, is_alone: bool, mistakes: &mut Vec<Mistake>) {
+    let TlsFault::Handshake(handshake) = fault else { return };
+    if let Some(bytes) = handshake.bytes.as_ref().filter(|bytes| bytes.value == 0) {
+        mistakes.push((bytes.span, "a write has at least one byte".to_owned()));
+    }
+    if handshake.pause.is_some() && handshake.bytes.is_none() {
+        mistakes.push((span, "a `pause` is between two writes: say how many `bytes` one has".to_owned()));
+    }
+    if !is_alone {
+        mistakes.push((span, "a TLS handshake is a step of its own".to_owned()));
     }
 }
 
@@ -123,9 +139,15 @@ fn ticks(text: &Spot<String>, mistakes: &mut Vec<Mistake>) {
 
 /// What a step about the subject needs.
 pub(super) fn subject(subject: &Subject, span: Span, mistakes: &mut Vec<Mistake>) {
-    let given = [subject.start.is_some(), subject.signal.is_some(), subject.restart.is_some()];
+    let given = [
+        subject.start.is_some(),
+        subject.signal.is_some(),
+        subject.restart.is_some(),
+        subject.open_files.is_some(),
+    ];
     if given.into_iter().filter(|given| *given).count() != 1 {
-        mistakes.push((span, "`subject` takes exactly one of start, signal and restart".to_owned()));
+        mistakes
+            .push((span, "`subject` takes exactly one of start, signal, restart and open_files".to_owned()));
     }
     if let (Some(refuses), None) = (&subject.refuses, &subject.start) {
         mistakes.push((refuses.span, "`refuses` is about a `start`".to_owned()));

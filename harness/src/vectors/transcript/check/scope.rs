@@ -132,6 +132,19 @@ impl Walker<'_> {
                     }
                 }
             }
+            Some(Kind::Unpredictable(names)) => {
+                for name in names {
+                    match scope.bound.get(name.value.0.as_str()) {
+                        None => self.unbound(&name.value.0, name.span),
+                        Some(Bound { many: false, .. }) => {
+                            let message =
+                                format!("`{}` is one vector, of which nothing can be said", name.value);
+                            self.report(name.span, message);
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
             Some(Kind::Process(process)) => self.value(&process.pid, scope),
             _ => {}
         }
