@@ -68,8 +68,7 @@ pub(crate) fn host(arguments: HostArguments) -> Result<ExitCode, Failure> {
 }
 
 fn faulty(fault: &str, start: &Start) -> Result<ExitCode, Failure> {
-    let program = std::env::current_exe()?;
-    match faults::host::run(fault, &program, start).map_err(|refused| not_attached(&refused.to_string()))? {
+    match faults::host::run(fault, start).map_err(|refused| not_attached(&refused.to_string()))? {
         faults::host::Ended::Code(code) => Ok(ExitCode::from(code)),
         faults::host::Ended::Broken(error) => {
             Err(Failure::of(FAILED, format!("the fault cannot be played: {error}")))
