@@ -92,6 +92,12 @@ pub struct Process {
     pub pid: Spot<Value>,
     /// Whether it is gone, or still there.
     pub gone: bool,
+    /// A file that it has open, for reading alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Spot<String>>,
+    /// A process whose process group it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_of: Option<Spot<Value>>,
     /// By when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Spot<TimeSpan>>,

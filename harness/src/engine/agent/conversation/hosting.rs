@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::connection::{Connection, End};
 use super::super::host::{Host, Terms};
+use super::super::schedule::Found;
 use super::super::support::has_step;
 use super::check::{Watch, came};
 use super::fence::spot;
@@ -25,7 +26,7 @@ use crate::vectors::transcript::data::Frame;
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::agent_type;
 use crate::vectors::transcript::scalars::{Hex, Name};
-use crate::vectors::transcript::start::{Breaks, Exits, Start};
+use crate::vectors::transcript::start::{Breaks, Exits, Schedule, Start};
 use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::transcript::value::Value;
 use crate::vectors::transcript::{Party, Step};
@@ -184,6 +185,9 @@ impl Conversation<'_> {
                 self.ended(&talk);
             }
         }
+        if let Some(reported) = &step.reported {
+            self.look_at_report(step, &host, reported, scope).await?;
+        }
         if !step.has_bytes() && step.quiet.is_none() {
             let talk = self.talk(name);
             self.ended_step(step, talk.as_deref(), Moment::at(Instant::now()), scope);
@@ -203,16 +207,47 @@ impl Conversation<'_> {
         let host = Host::start(hosts.manifest, &hosts.values, &hosts.ground, &terms);
         let host = Rc::new(host.map_err(Trouble::CannotRun)?);
         hosts.running.borrow_mut().insert(name.to_owned(), Rc::clone(&host));
-        if host.is_refused { Ok(()) } else { self.attaches(step, name, &host).await }
+        if host.is_refused {
+            return Ok(());
+        }
+        self.attaches(step, &host).await?;
+        match &start.schedule {
+            Some(schedule) if !self.follows(step, &host, schedule.value).await? => Ok(()),
+            _ => self.take_up(step, name, &host),
+        }
     }
 
-    /// Waits until a host has attached, and takes up the rings.
-    async fn attaches(&self, step: &Spot<Step>, name: &str, host: &Host) -> Outcome {
+    /// Plays a schedule towards a host, and tells whether it serves on.
+    async fn follows(&self, step: &Spot<Step>, host: &Host, schedule: Schedule) -> Result<bool, Trouble> {
+        let mut playing = host.begin(schedule).map_err(Trouble::CannotRun)?;
+        if let Err(Found { expected, actual, late }) = playing.outcome().await {
+            let summary = format!("while the agent {}", schedule.told());
+            return Err(self.fell(step, "start", Mismatch::words(summary, expected, actual), late));
+        }
+        if schedule != Schedule::AsleepAtTheEnd {
+            return Ok(true);
+        }
+        host.finished.set(true);
+        match host.unfinished() {
+            None => Ok(false),
+            Some((expected, actual)) => {
+                let mismatch = Mismatch::words("the host did not finish", expected, actual);
+                Err(self.stumble(step, "start", mismatch))
+            }
+        }
+    }
+
+    /// Waits until a host has attached.
+    async fn attaches(&self, step: &Spot<Step>, host: &Host) -> Outcome {
         let patience = self.background.patience;
         host.attached(Instant::now() + patience).await.map_err(|(actual, late)| {
             let expected = format!("it attaches (state 1) within {}", TimeSpan(patience));
             self.fell(step, "start", Mismatch::words("the host did not attach", expected, actual), late)
-        })?;
+        })
+    }
+
+    /// Takes up the rings of a host.
+    fn take_up(&self, step: &Spot<Step>, name: &str, host: &Host) -> Outcome {
         let ends = host.segment().map(iaspec_shm::Segment::take_ends).transpose();
         let ends = ends.map_err(|error| {
             let (expected, actual) = ("rings that are sound", error.to_string());

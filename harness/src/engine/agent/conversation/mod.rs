@@ -22,6 +22,7 @@ mod settle;
 mod talk;
 mod task;
 mod trace;
+mod truth;
 mod world;
 
 use std::cell::{Cell, RefCell};

@@ -58,7 +58,8 @@ fn of_step(step: &Spot<Step>, mistakes: &mut Vec<Mistake>) {
         }
         Kind::Each(each) => of_each(each, mistakes),
         Kind::Distinct([]) => mistakes.push((step.span, "`distinct` names what must differ".to_owned())),
-        Kind::Distinct(_) | Kind::Segments(_) | Kind::Memory(_) | Kind::Process(_) => {}
+        Kind::Distinct(_) | Kind::Segments(_) | Kind::Memory(_) => {}
+        Kind::Process(process) => form_parts::process(process, mistakes),
         Kind::Subject(subject) => form_parts::subject(subject, step.span, mistakes),
         Kind::Files(files) => form_parts::files(files, mistakes),
     }
@@ -102,6 +103,7 @@ fn misplaced(step: &Step, kind: Kind<'_>, mistakes: &mut Vec<Mistake>) {
         at("closes", Home::Actor, &step.closes),
         at("breaks", Home::Actor, &step.breaks),
         at("exits", Home::Actor, &step.exits),
+        at("reported", Home::Actor, &step.reported),
         at("is", Home::Result, &step.is),
         at("fails", Home::Result, &step.fails),
         at("within", Home::Timed, &step.within),
@@ -173,6 +175,7 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
         || step.quiet.is_some()
         || step.closes.is_some()
         || step.breaks.is_some()
+        || step.reported.is_some()
         || step.exits.is_some();
     if !says_something {
         let message = format!("the {party} does nothing here: no bytes, frames, wire, closes or quiet");
@@ -183,6 +186,9 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
     let mut report = |span: Span, message: &str| mistakes.push((span, message.to_owned()));
     if let (Some(exits), false) = (&step.exits, party == Party::Host) {
         report(exits.span, "`exits` is about the process of a host");
+    }
+    if let (Some(reported), false) = (&step.reported, party == Party::Host) {
+        report(reported.span, "`reported` is about the process of a host");
     }
     if let (Some(breaks), false) = (&step.breaks, party == Party::Agent) {
         report(breaks.span, "`breaks` is about an agent's segment");
