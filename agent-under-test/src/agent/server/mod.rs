@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iaspec_shm::{Place, end_with_this_thread, inherit_nothing};
+use iaspec_shm::{Place, Receiver, end_with_this_thread, inherit_nothing};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime;
@@ -25,6 +25,7 @@ use super::core::{Policy, Update};
 use super::settings::Settings;
 use super::update_store::{Disk, StoreError, UpdateStore};
 use crate::log::Log;
+pub use hosts::Listen;
 use hosts::{Equipment, Hosts, remove_leftovers};
 use listener::Listener;
 
@@ -67,12 +68,14 @@ pub enum StartError {
 pub struct Seams {
     /// The last thing done to the command that starts a host, on the thread that the host lives as long as.
     pub prepare: fn(&mut Command),
+    /// How it waits for what a host sends: as [`Receiver::read`].
+    pub listen: Listen,
 }
 
 impl Default for Seams {
     /// A host ends with its agent, however that ends (SES-6).
     fn default() -> Self {
-        Self { prepare: end_with_this_thread }
+        Self { prepare: end_with_this_thread, listen: Receiver::read }
     }
 }
 
@@ -189,7 +192,13 @@ async fn serve(
 fn equipment(settings: &Settings, seams: &Seams) -> Option<Equipment> {
     let program = settings.product_host.clone()?;
     let place = settings.shm_dir.clone().map_or(Place::Memory, Place::Directory);
-    Some(Equipment { program, ring_capacity: settings.ring_capacity, place, prepare: seams.prepare })
+    Some(Equipment {
+        program,
+        ring_capacity: settings.ring_capacity,
+        place,
+        prepare: seams.prepare,
+        listen: seams.listen,
+    })
 }
 
 async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

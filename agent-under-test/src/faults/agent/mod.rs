@@ -8,6 +8,7 @@ mod empty;
 mod encryption;
 mod framing;
 mod handshake;
+mod hostile;
 mod meta;
 mod products;
 mod start;
@@ -40,6 +41,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         aes_layout::FAULTS,
         meta::FAULTS,
         products::FAULTS,
+        hostile::FAULTS,
         empty::AGENTS,
     ]
     .into_iter()

@@ -2,6 +2,7 @@
 
 use iaspec_shm::raw::HeaderField;
 
+use super::probe::is_exception;
 use super::{CORRECT, Closing, HostFault, Lengths, Memory, Orphaned};
 use crate::faults::talk::Message;
 
@@ -83,7 +84,7 @@ pub(super) const FAULTS: &[HostFault] = &[
     HostFault {
         name: "host-unsolicited-messages-dropped",
         answer: Some(|message, _, out| {
-            if message.command != 200 {
+            if message.command != 200 || is_exception(&message) {
                 out.push(message.frame());
             }
         }),

@@ -6,11 +6,13 @@
 //! [`core`](crate::host::core).
 
 mod attaching;
+mod hostile;
 mod messages;
 mod probe;
 mod ring;
 mod rings;
 mod service;
+mod watching;
 
 use std::io;
 use std::thread;
@@ -41,6 +43,8 @@ struct HostFault {
     refusal: Option<u8>,
     /// Does something once it has attached.
     attached: Option<fn(&Raw)>,
+    /// Whether it says that it wakes its agent.
+    rings: bool,
     /// Does with an agent's message what the host does with it, given what it has to go on with.
     request: Option<Meddle>,
     /// Does with the host's message what it does with it.
@@ -73,6 +77,8 @@ struct Memory {
     more: bool,
     /// Bytes of each ring.
     ring: usize,
+    /// What a hostile host has been asked to do to its agent.
+    harm: Option<i32>,
 }
 
 /// What becomes of a negative length.
@@ -142,6 +148,7 @@ const CORRECT: HostFault = HostFault {
     unchecked: None,
     refusal: None,
     attached: None,
+    rings: true,
     request: None,
     answer: None,
     lengths: Lengths::Checked,
@@ -191,6 +198,30 @@ fn pretend(pretence: Pretence, start: &Start) -> Ended {
     Ended::Code(1)
 }
 
+/// The names of what the probe can be told to be towards an agent that is tested.
+pub fn conducts() -> impl Iterator<Item = &'static str> {
+    hostile::CONDUCTS.iter().map(|(name, _)| *name)
+}
+
+/// Makes this process a probe of some conduct, which an agent that is tested has to get along with.
+///
+/// # Errors
+///
+/// [`AttachError`], for what it takes for wrong.
+pub fn conduct(name: &str, start: &Start) -> Result<Ended, AttachError> {
+    let found = hostile::CONDUCTS.iter().find(|(conduct, _)| *conduct == name);
+    match found.map(|(_, conduct)| conduct) {
+        Some(hostile::Conduct::Serves(fault)) => serve(fault, start),
+        Some(hostile::Conduct::Watches(fault)) => match watching::is_fresh(start) {
+            true => serve(fault, start),
+            false => Ok(Ended::Code(3)),
+        },
+        Some(hostile::Conduct::Ends(code)) if hostile::is_meant(start) => Ok(Ended::Code(*code)),
+        Some(hostile::Conduct::Waits) if hostile::is_meant(start) => Ok(pretend(Pretence::Absent, start)),
+        _ => serve(&CORRECT, start),
+    }
+}
+
 /// Attaches without a look.
 fn sign_in(raw: &Raw) {
     /// The state of a segment whose host is there (contract, section 2).
@@ -236,7 +267,7 @@ fn serve(fault: &'static HostFault, start: &Start) -> Result<Ended, AttachError>
             change(&mut expected, &raw);
         }
     }
-    let (raw, attached) = match Attached::open(&start.shared_memory, &expected, true) {
+    let (raw, attached) = match Attached::open(&start.shared_memory, &expected, fault.rings) {
         Ok(attached) => (Raw::of_attached(&attached), Some(attached)),
         Err(AttachError::Refused { field, .. }) if Some(field) == fault.unchecked => {
             let Ok(raw) = Raw::open(&start.shared_memory) else { return Ok(Ended::Code(1)) };

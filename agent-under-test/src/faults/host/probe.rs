@@ -56,6 +56,18 @@ fn changed(mut message: Message, command: i32, at: usize, change: impl FnOnce(i3
     message.frame()
 }
 
+/// The same of answers that are no exceptions.
+fn answered(message: Message, command: i32, at: usize, change: impl FnOnce(i32) -> i32) -> Vec<u8> {
+    if is_exception(&message) { message.frame() } else { changed(message, command, at, change) }
+}
+
+/// Whether an answer tells of an exception.
+pub(super) fn is_exception(message: &Message) -> bool {
+    let kinds = [&b"UnknownCommand"[..], b"Malformed", b"ProbeException", b"IOException"];
+    let kind = message.data.get(6..).unwrap_or_default();
+    message.data.get(4) == Some(&1) && kinds.iter().any(|known| kind.starts_with(known))
+}
+
 /// Answers in another order: a delayed one holds up those behind it.
 fn in_turn(mut message: Message, memory: &mut Memory, out: &mut Vec<Vec<u8>>) {
     // A delayed echo becomes a stall of the same length, and then an echo.
@@ -154,7 +166,7 @@ pub(super) const FAULTS: &[HostFault] = &[
     },
     HostFault {
         name: "probe-bursts-count-from-1",
-        answer: Some(|message, _, out| out.push(changed(message, 103, 5, |number| number + 1))),
+        answer: Some(|message, _, out| out.push(answered(message, 103, 5, |number| number + 1))),
         ..CORRECT
     },
     HostFault {
@@ -175,7 +187,7 @@ pub(super) const FAULTS: &[HostFault] = &[
     HostFault {
         name: "probe-aborts-by-an-exit",
         request: Some(|mut message, _, out| {
-            if message.command == 107 {
+            if message.command == 107 && message.data.len() >= 4 {
                 message.command = 106;
                 message.data.extend(134_i32.to_le_bytes());
             }
@@ -186,13 +198,13 @@ pub(super) const FAULTS: &[HostFault] = &[
     HostFault {
         name: "probe-does-not-stall",
         request: Some(|message, _, out| out.push(changed(message, 108, 4, |_| 0))),
-        answer: Some(|message, _, out| out.push(changed(message, 108, 5, |_| 500))),
+        answer: Some(|message, _, out| out.push(answered(message, 108, 5, |_| 500))),
         ..CORRECT
     },
     HostFault {
         name: "probe-never-forgets-what-was-sunk",
         answer: Some(|mut message, memory, out| {
-            if message.command == 110 && message.data.len() >= 13 {
+            if message.command == 110 && !is_exception(&message) {
                 memory.count += usize::try_from(number(&message.data, 5)).unwrap_or_default();
                 let total = (memory.count as u64).to_le_bytes();
                 message.data[5..13].copy_from_slice(&total);
@@ -204,7 +216,7 @@ pub(super) const FAULTS: &[HostFault] = &[
     HostFault {
         name: "probe-sends-tokens-with-later-messages",
         answer: Some(|mut message, _, out| {
-            if message.command == 200 {
+            if message.command == 200 && !is_exception(&message) {
                 message.data.splice(0..0, 7_i32.to_le_bytes());
             }
             out.push(message.frame());

@@ -29,6 +29,8 @@ pub(super) struct RingFault {
     pub(super) release: Tells,
     /// How often it looks at an agent that does not ring.
     pub(super) poll: Duration,
+    /// How long it sleeps at most before it looks again, whoever rings.
+    pub(super) watch: Duration,
     /// What it does at the end.
     pub(super) close: Close,
 }
@@ -103,6 +105,7 @@ pub(super) const RIGHT: RingFault = RingFault {
     publish: Tells::Right,
     release: Tells::Right,
     poll: Duration::from_micros(1500),
+    watch: Duration::from_millis(250),
     close: Close::Right,
 };
 
@@ -267,9 +270,19 @@ impl Rings {
         self.sleep(OUT, Side::Producer, self.fault.for_room, timeout, ready);
     }
 
+    /// Whether the agent has read all that was written.
+    pub(super) fn is_all_read(&self) -> bool {
+        self.raw.counter(OUT, Side::Consumer) == self.written
+    }
+
+    /// Whether the agent says that it waits for bytes.
+    pub(super) fn is_agent_waiting(&self) -> bool {
+        self.raw.flag(OUT, Side::Consumer, Flag::Waits) != 0
+    }
+
     /// Whether it waits for room without a look at anything else meanwhile, as a thread of its own does.
     pub(super) fn writes_apart(&self) -> bool {
-        self.fault.for_room != Falls::Right
+        self.fault.for_room != Falls::Right || self.fault.watch > RIGHT.watch
     }
 
     fn sleep(&self, ring: Direction, side: Side, falls: Falls, timeout: Duration, ready: impl Fn() -> bool) {

@@ -14,14 +14,12 @@ use iaspec_shm::{State, end_with_this_thread};
 
 use super::ring::{Broken, Rings};
 use super::{Closing, Ended, HostFault, Launching, Lengths, Meddle, Memory, Opening, Orphaned};
+use super::{hostile, watching};
 use crate::faults::talk::{Message, number};
 use crate::host::core::{Host, Outcome, Task};
 use crate::host::report::Report;
 use crate::host::runtime::{abort, open_existing};
 use crate::host::{Sleeper, Start};
-
-/// How long an idle host sleeps at most, and how long one with children.
-const WATCH: Duration = Duration::from_millis(250);
 
 /// How long room is waited for while requests may come, and by one that writes apart.
 const GLANCE: Duration = Duration::from_millis(2);
@@ -117,6 +115,12 @@ impl Service<'_> {
             return Ok(None);
         }
         let moved = self.write()? + self.read()?;
+        if let Some(harm) = self.requests.memory.harm.take() {
+            if harm != hostile::WATCH_AGENT {
+                return self.harm(harm).map(Some);
+            }
+            self.watch_agent()?;
+        }
         self.host.handle_timeout(self.now());
         self.collect();
         self.launched.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
@@ -214,11 +218,32 @@ impl Service<'_> {
         Ok(bytes.len())
     }
 
+    /// Does harm to the agent, and lives on.
+    fn harm(&mut self, harm: i32) -> Result<u8, Broken> {
+        self.collect();
+        self.out.extend(hostile::last_words(harm).unwrap_or_default());
+        while !self.out.is_empty() && self.write()? > 0 {}
+        hostile::harm(harm, &self.rings.raw);
+        hostile::linger(self.agent);
+        Ok(1)
+    }
+
+    /// Publishes messages at the moments at which an agent falls asleep, and tells whether it lost one.
+    fn watch_agent(&mut self) -> Result<(), Broken> {
+        while !self.out.is_empty() {
+            self.write()?;
+        }
+        let lost = watching::publish(&mut self.rings, self.agent)?;
+        self.out.extend(watching::verdict(lost));
+        Ok(())
+    }
+
     /// Waits until there is something to do.
     fn rest(&mut self) {
         let due = self.host.deadline().map(|due| due.saturating_sub(self.now()));
         let farewell = self.farewell.map(|farewell| farewell.saturating_duration_since(Instant::now()));
-        let most = if self.out.is_empty() || self.rings.writes_apart() { WATCH } else { GLANCE };
+        let apart = self.out.is_empty() || self.rings.writes_apart();
+        let most = if apart { self.fault.ring.watch } else { GLANCE };
         let most = [due, farewell].into_iter().flatten().fold(most, Duration::min);
         let is_reading = self.host.is_reading() && !self.is_input_over;
         if !self.out.is_empty() {

@@ -85,7 +85,7 @@ fn differs(field: ReportField, report: &Map<String, Json>, host: &Host) -> Optio
         F::Argv => options(said, told),
         F::EnvNames => environment(said, pid),
         F::OpenFiles => open_files(said, pid),
-        F::CwdFiles => files(said, pid),
+        F::CwdFiles => files(said, pid, told),
     }
 }
 
@@ -154,14 +154,16 @@ fn open_files(said: &Json, pid: i32) -> Option<Wrong> {
     (is != said).then(|| (format!("{is:?}"), format!("{said:?}")))
 }
 
-fn files(said: &Json, pid: i32) -> Option<Wrong> {
+/// The files that have not changed since the host was started: others may be new, or gone again.
+fn files(said: &Json, pid: i32, told: &Told) -> Option<Wrong> {
     let mut is = BTreeMap::new();
     let mut passed_over = BTreeSet::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/cwd")).ok()?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type().ok()?;
-        let is_large = entry.metadata().is_ok_and(|metadata| metadata.len() > LARGEST_FILE);
-        if kind.is_symlink() || is_large {
+        let metadata = entry.metadata().ok()?;
+        let is_new = metadata.modified().is_ok_and(|changed| changed + CLOCK >= told.started);
+        if kind.is_symlink() || metadata.len() > LARGEST_FILE || is_new {
             passed_over.insert(name);
         } else if kind.is_file() {
             is.insert(name, i64::from(sum(&entry.path())?));

@@ -1,7 +1,8 @@
 //! Schedules about a host that tells of bytes and room: an agent that sleeps must be woken, and bells ring after counts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,52 +21,114 @@ const SLEEP: Duration = Duration::from_secs(30);
 /// How long what has told may take to be found out, at most, before the host is looked at.
 const QUICK: Duration = Duration::from_millis(10);
 
-/// A thread that sleeps on a bell.
-pub(super) struct Witness {
-    thread: Arc<AtomicI32>,
-    woken: Arc<AtomicBool>,
+/// A thread that sleeps on a bell whenever it is told to.
+struct Witness {
+    thread: i32,
+    tell: mpsc::Sender<u32>,
+    state: Arc<AtomicU32>,
     raw: Raw,
     half: Half,
 }
 
+/// The states of a witness.
+const ABOUT_TO_SLEEP: u32 = 1;
+const WOKEN: u32 = 2;
+
 impl Witness {
-    /// Goes to sleep on the bell as it is now, and returns once it sleeps; `None` if the bell has rung meanwhile.
-    pub(super) fn asleep(raw: &Raw, half: Half) -> Option<Self> {
-        let (thread, woken) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicBool::new(false)));
-        let value = raw.bell(half.0, half.1);
-        let witness = Self { thread, woken, raw: raw.clone(), half };
-        let (thread, woken, raw) = (Arc::clone(&witness.thread), Arc::clone(&witness.woken), raw.clone());
+    /// Starts the thread.
+    fn start(raw: &Raw, half: Half) -> Result<Self, Found> {
+        let (tell, told) = mpsc::channel::<u32>();
+        let (name, named) = mpsc::channel();
+        let state = Arc::new(AtomicU32::new(WOKEN));
+        let (shared, memory) = (Arc::clone(&state), raw.clone());
         thread::spawn(move || {
-            thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
-            raw.sleep(half.0, half.1, value, SLEEP);
-            woken.store(true, Ordering::SeqCst);
-        });
-        let began = Instant::now();
-        while !witness.sleeps() {
-            if witness.is_woken() || began.elapsed() > PATIENCE {
-                return None;
+            let _ = name.send(rustix::thread::gettid().as_raw_nonzero().get());
+            while let Ok(value) = told.recv() {
+                shared.store(ABOUT_TO_SLEEP, Ordering::SeqCst);
+                memory.sleep(half.0, half.1, value, SLEEP);
+                shared.store(WOKEN, Ordering::SeqCst);
             }
+        });
+        let thread = named.recv().map_err(|_| Found::slow("a thread that sleeps", "it ended"))?;
+        Ok(Self { thread, tell, state, raw: raw.clone(), half })
+    }
+
+    /// Has it sleep on the bell as it is now, and returns once it does; false if the bell has rung meanwhile.
+    fn falls_asleep(&self) -> bool {
+        self.state.store(0, Ordering::SeqCst);
+        if self.tell.send(self.raw.bell(self.half.0, self.half.1)).is_err() {
+            return false;
+        }
+        let began = Instant::now();
+        loop {
+            match self.state.load(Ordering::SeqCst) {
+                WOKEN => return false,
+                ABOUT_TO_SLEEP if is_thread_asleep(self.thread) => return !self.is_woken(),
+                _ if began.elapsed() > PATIENCE => return false,
+                _ => thread::yield_now(),
+            }
+        }
+    }
+
+    fn is_woken(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == WOKEN
+    }
+
+    /// Wakes it, if it still sleeps.
+    fn wake(&self) {
+        while !self.is_woken() {
+            self.raw.wake(self.half.0, self.half.1);
             thread::yield_now();
         }
-        Some(witness)
-    }
-
-    pub(super) fn is_woken(&self) -> bool {
-        self.woken.load(Ordering::SeqCst)
-    }
-
-    fn sleeps(&self) -> bool {
-        let thread = self.thread.load(Ordering::SeqCst);
-        thread != 0 && is_thread_asleep(thread) && !self.is_woken()
     }
 }
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        while !self.is_woken() {
-            self.raw.wake(self.half.0, self.half.1);
-            thread::yield_now();
-        }
+        self.wake();
+    }
+}
+
+/// What the host does before it tells, behind which the agent says that it waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cue {
+    /// The agent waits from the beginning.
+    Before,
+    /// The request is published.
+    Published,
+    /// The host says that it sleeps no more.
+    Awake,
+    /// The host has made room.
+    Read,
+}
+
+/// How long after each cue the host tells, as far as it is known.
+struct Leads([Duration; 4]);
+
+impl Leads {
+    /// When to act in a round: a cue, and a time after it that is spread evenly around the usual one.
+    fn next(&self, round: u32) -> (Cue, Duration) {
+        let cue = [Cue::Before, Cue::Published, Cue::Awake, Cue::Read][round as usize % 4];
+        let share = (f64::from(round) * 0.618_033_988_749_895).fract();
+        (cue, self.0[cue as usize].mul_f64(1.25 * share))
+    }
+
+    /// So long after that cue the host told.
+    fn learn(&mut self, cue: Cue, lead: Duration) {
+        let known = &mut self.0[cue as usize];
+        // What takes far longer than usual was kept from the processor.
+        *known = (*known * 7 + lead.min(*known * 3)) / 8;
+        *known = (*known).max(Duration::from_nanos(200));
+    }
+}
+
+/// Looks without a pause until something is so, for a while: what comes between two looks would be missed.
+fn watch(ready: impl Fn() -> bool) {
+    /// Longer than it takes to wake a host that has a processor to itself.
+    const AWAKE: Duration = Duration::from_micros(300);
+    let began = Instant::now();
+    while !ready() && began.elapsed() < AWAKE {
+        std::hint::spin_loop();
     }
 }
 
@@ -81,46 +144,27 @@ impl Player {
     pub(super) fn tells(&mut self, half: Half) -> Played {
         let began = Instant::now();
         let (mut rounds, mut judged) = (0_u32, 0_u32);
-        let mut usual = Duration::from_micros(20);
-        let wakes = self.raw.flag(half.0, half.1, Flag::Rings) == 1;
+        let mut leads = Leads([Duration::from_micros(20); 4]);
+        let witness = Witness::start(&self.raw, half)?;
+        if self.raw.flag(half.0, half.1, Flag::Rings) != 1 {
+            // It is looked at, and wakes nobody.
+            return Ok(());
+        }
         while began.elapsed() < PLAYED_FOR || (judged < FEWEST_ROUNDS && began.elapsed() < PLAYED_FOR_AT_MOST)
         {
             rounds += 1;
-            let Some(witness) = Witness::asleep(&self.raw, half) else { continue };
-            let before = self.raw.counter(half.0, half.1);
-            let request = self.request();
-            let written = self.store(&request);
-            // In each fourth round it says so from the beginning.
-            let share = (f64::from(rounds) * 0.618_033_988_749_895).fract();
-            let wait = (!rounds.is_multiple_of(4)).then(|| usual.mul_f64(1.2 * share));
-            let say = |waits| self.raw.set_flag(half.0, peer(half.1), Flag::Waits, waits);
-            say(u32::from(wait.is_none()));
-            fence(Ordering::SeqCst);
-            let published = Instant::now();
-            self.publish(written);
-            if let Some(wait) = wait {
-                while published.elapsed() < wait {
-                    std::hint::spin_loop();
-                }
-                say(1);
-                fence(Ordering::SeqCst);
+            if !witness.falls_asleep() {
+                continue;
             }
-            // Whoever sees no change now may fall asleep.
-            let is_owed = wait.is_none() || self.raw.counter(half.0, half.1) == before;
-            if !self.until(PATIENCE, || self.handled()) {
-                return Err(self.silent());
-            }
-            usual = (usual * 7 + published.elapsed().min(usual * 4)) / 8;
-            if is_owed && wakes {
+            let (cue, wait) = leads.next(rounds);
+            let is_owed = self.round(half, cue, wait, &mut leads)?;
+            if is_owed {
                 judged += 1;
-                self.woken(&witness, half, wait)?;
+                self.woken(&witness, half, cue)?;
             }
-            say(0);
-            drop(witness);
+            self.raw.set_flag(half.0, peer(half.1), Flag::Waits, 0);
+            witness.wake();
             self.take_answer()?;
-            if !wakes && rounds >= FEWEST_ROUNDS {
-                return Ok(());
-            }
         }
         if judged >= FEWEST_ROUNDS {
             return Ok(());
@@ -131,8 +175,43 @@ impl Player {
         ))
     }
 
+    /// Asks, and says some time after a cue that the agent waits; tells whether it has to be woken.
+    fn round(&mut self, half: Half, cue: Cue, wait: Duration, leads: &mut Leads) -> Result<bool, Found> {
+        let before = self.raw.counter(half.0, half.1);
+        let request = self.request();
+        let changed = || self.raw.counter(half.0, half.1) != before;
+        let written = self.store(&request);
+        let asleep = (super::THERE, Side::Consumer);
+        let read = self.raw.counter(asleep.0, asleep.1);
+        let say = |waits| {
+            self.raw.set_flag(half.0, peer(half.1), Flag::Waits, waits);
+            fence(Ordering::SeqCst);
+        };
+        say(u32::from(cue == Cue::Before));
+        self.publish(written);
+        if cue != Cue::Before {
+            let cued = || match cue {
+                Cue::Awake => self.raw.flag(asleep.0, asleep.1, Flag::Waits) == 0,
+                Cue::Read => self.raw.counter(asleep.0, asleep.1) != read,
+                Cue::Before | Cue::Published => true,
+            };
+            watch(|| cued() || changed());
+            let cue_came = Instant::now();
+            while cue_came.elapsed() < wait && !changed() {
+                std::hint::spin_loop();
+            }
+            say(1);
+            let is_owed = !changed();
+            watch(changed);
+            leads.learn(cue, cue_came.elapsed());
+            self.until(PATIENCE, || self.handled());
+            return if self.handled() { Ok(is_owed) } else { Err(self.silent()) };
+        }
+        if self.until(PATIENCE, || self.handled()) { Ok(true) } else { Err(self.silent()) }
+    }
+
     /// Looks whether a witness was woken, once the host has nothing more to do.
-    fn woken(&self, witness: &Witness, half: Half, wait: Option<Duration>) -> Played {
+    fn woken(&self, witness: &Witness, half: Half, cue: Cue) -> Played {
         if self.until(QUICK, || witness.is_woken()) || !sleeps_on(self.host, || !witness.is_woken()) {
             // One that is still about to wake it has the time to do so.
             self.until(PATIENCE, || witness.is_woken() || sleeps_on(self.host, || !witness.is_woken()));
@@ -144,7 +223,8 @@ impl Player {
             Side::Producer => "bytes that it published",
             Side::Consumer => "room that it made",
         };
-        let when = if wait.is_none() { "slept" } else { "had said that it waits, before the count changed" };
+        let when =
+            if cue == Cue::Before { "slept" } else { "had said that it waits, before the count changed" };
         let expected = format!("an agent that sleeps is woken for {what}");
         Err(Found::wrong(&expected, format!("the agent {when}, the host told of {what}, and woke nobody")))
     }
@@ -153,17 +233,20 @@ impl Player {
     pub(super) fn rings_in_order(&mut self, half: Half) -> Played {
         let began = Instant::now();
         let mut rounds = 0_u32;
+        let witness = Witness::start(&self.raw, half)?;
         while began.elapsed() < PLAYED_FOR || (rounds < FEWEST_ROUNDS && began.elapsed() < PLAYED_FOR_AT_MOST)
         {
             rounds += 1;
-            let witness = if rounds.is_multiple_of(2) { Witness::asleep(&self.raw, half) } else { None };
-            self.raw.set_flag(half.0, peer(half.1), Flag::Waits, u32::from(witness.is_some()));
+            // A host that wakes somebody takes longer between what it does first and what it does last.
+            let sleeps = rounds.is_multiple_of(2) && witness.falls_asleep();
+            self.raw.set_flag(half.0, peer(half.1), Flag::Waits, u32::from(sleeps));
             let (bell, before) = (self.raw.bell(half.0, half.1), self.raw.counter(half.0, half.1));
             let request = self.request();
             let written = self.store(&request);
             self.publish(written);
             self.ring_follows(half, bell, before)?;
             self.raw.set_flag(half.0, peer(half.1), Flag::Waits, 0);
+            witness.wake();
             if !self.until(PATIENCE, || self.handled()) {
                 return Err(self.silent());
             }
@@ -188,7 +271,7 @@ impl Player {
     /// Watches bell and count until one changes: the count must be the first.
     fn ring_follows(&self, half: Half, bell: u32, before: u64) -> Played {
         let early = AtomicBool::new(false);
-        self.until(PATIENCE, || {
+        watch(|| {
             let rang = self.raw.bell(half.0, half.1) != bell;
             let changed = self.raw.counter(half.0, half.1) != before;
             early.fetch_or(rang && !changed, Ordering::Relaxed);
