@@ -40,6 +40,34 @@ pub(super) const FAULTS: &[HostFault] = &[
         ..CORRECT
     },
     HostFault {
+        name: "host-sessions-without-a-sign",
+        expected: Some(|expected, _| {
+            if expected.session < 0 {
+                expected.session = i32::MAX;
+            }
+        }),
+        ..CORRECT
+    },
+    HostFault {
+        name: "host-takes-memory-alone",
+        expected: Some(|expected, _| {
+            let is_memory = std::env::args().any(|word| word.starts_with("/proc/"));
+            if !is_memory {
+                expected.nonce = [0; 16];
+            }
+        }),
+        ..CORRECT
+    },
+    HostFault {
+        name: "host-takes-rings-of-a-page-and-more",
+        expected: Some(|expected, raw| {
+            if raw.header().capacity < 4096 {
+                expected.nonce = [0; 16];
+            }
+        }),
+        ..CORRECT
+    },
+    HostFault {
         name: "host-attaches-without-its-process-id",
         attached: Some(|raw| raw.set_header(HeaderField::HostPid, 0)),
         ..CORRECT

@@ -36,6 +36,12 @@ use crate::yaml::{Span, Spot};
 /// How long a host may take to finish (contract of the segment, state 2).
 const FINISHES_WITHIN: Duration = Duration::from_secs(2);
 
+/// What the end of each case checks, whatever it is about: the answer to an echo, the end of a host that is asked to finish,
+/// and that of one that must not attach.
+const ANSWERS: &str = "PRB-1";
+const FINISHES: &str = "SHM-14";
+const REFUSES: &str = "SHM-4";
+
 /// How often a segment is looked at of which no bell tells.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -393,7 +399,8 @@ impl Conversation<'_> {
             .map(|(name, host)| (name.clone(), Rc::clone(host)))
             .collect();
         for (name, host) in hosts {
-            let step = self.host_step(&name);
+            let clause = if host.is_refused { REFUSES } else { FINISHES };
+            let step = self.host_step(&name, clause);
             if let Some(talk) = self.talk(&name) {
                 self.dismiss_one(&step, &name, &host, &talk).await?;
             }
@@ -415,8 +422,9 @@ impl Conversation<'_> {
         if talk.phase.get() == Phase::Open && talk.is_between_messages() {
             let sent = connection.send(&LAST_REQUEST, self.background.patience).await;
             self.trace.note_came(name, Happening::Sent, &LAST_REQUEST[..sent.count.min(LAST_REQUEST.len())]);
+            let asked = self.host_step(name, ANSWERS);
             let watch = Watch {
-                step,
+                step: &asked,
                 name,
                 what: "the echo at the end, which must be answered next".to_owned(),
                 number: 0,
@@ -447,10 +455,11 @@ impl Conversation<'_> {
         Err(self.stumble(step, "at the end", mismatch))
     }
 
-    /// A step that stands for the end of the case, of a host.
-    fn host_step(&self, name: &str) -> Spot<Step> {
+    /// A step that stands for the end of the case, of a host, and what it checks.
+    fn host_step(&self, name: &str, clause: &str) -> Spot<Step> {
         let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
-        Spot { span, value: Step { host: Some(spot(Name(name.to_owned()))), ..Step::default() } }
+        let (host, clause) = (Some(spot(Name(name.to_owned()))), Some(spot(clause.to_owned())));
+        Spot { span, value: Step { host, clause, ..Step::default() } }
     }
 }
 

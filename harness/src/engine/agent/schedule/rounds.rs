@@ -1,5 +1,6 @@
 //! Schedules about a host that falls asleep: something comes exactly while it does.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use iaspec_shm::Side;
@@ -123,7 +124,7 @@ impl Player {
     pub(super) fn bytes_as_it_falls_asleep(&mut self) -> Played {
         let usual = self.way_to_sleep((THERE, Side::Consumer), Self::exchange)?;
         let mut sweep = Sweep::new(usual);
-        while !sweep.is_over() {
+        while !sweep.is_over() && !self.stop.load(Ordering::Relaxed) {
             let request = self.request();
             let written = self.store(&request);
             let wait = sweep.next();
@@ -144,7 +145,7 @@ impl Player {
     pub(super) fn room_as_it_falls_asleep(&mut self) -> Played {
         let mut sweep = Sweep::new(Duration::from_micros(20));
         let mut usual = Vec::new();
-        while !sweep.is_over() {
+        while !sweep.is_over() && !self.stop.load(Ordering::Relaxed) {
             self.ask_for_burst();
             self.drain_burst(&mut sweep, &mut usual)?;
         }
