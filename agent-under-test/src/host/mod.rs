@@ -11,8 +11,8 @@
 pub mod core;
 mod diary;
 mod options;
-mod report;
-mod runtime;
+pub(crate) mod report;
+pub(crate) mod runtime;
 mod sleeper;
 
 pub use diary::FOLDER as DIARY_FOLDER;

@@ -6,13 +6,17 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crc32fast::Hasher;
+use iaspec_shm::layout;
 use serde::Serialize;
+
+use super::Start;
 
 /// The answer to a report. Names and paths that are no UTF-8 are told with U+FFFD where they are not.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) pid: u32,
     pub(super) ppid: u32,
     pub(super) session: i32,
@@ -31,32 +35,54 @@ pub(super) struct Report {
     pub(super) cwd_files: Vec<NamedFile>,
 }
 
+impl Report {
+    /// What there is to be told now of this process as the host of a session, which began at that time.
+    pub(crate) fn of(start: &Start, started: SystemTime, ring_capacity: u32) -> io::Result<Self> {
+        let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Ok(Self {
+            pid: std::process::id(),
+            ppid: iaspec_shm::parent_pid(),
+            session: start.session,
+            agent_type: start.agent_type,
+            threads: threads()?,
+            started_ns: u64::try_from(started).unwrap_or(u64::MAX),
+            layout: layout::LAYOUT,
+            ring_capacity,
+            nonce: start.nonce.to_string(),
+            argv: argv(),
+            env_names: env_names(),
+            open_files: open_files()?,
+            cwd_files: files_in(Path::new("."))?,
+        })
+    }
+}
+
 /// A file in the working directory.
 #[derive(Debug, Serialize)]
-pub(super) struct NamedFile {
+pub(crate) struct NamedFile {
     name: String,
     crc32: u32,
 }
 
 /// The number of threads of this process.
-pub(super) fn threads() -> io::Result<usize> {
+fn threads() -> io::Result<usize> {
     Ok(fs::read_dir("/proc/self/task")?.count())
 }
 
 /// The words this process was started with.
-pub(super) fn argv() -> Vec<String> {
+fn argv() -> Vec<String> {
     std::env::args_os().map(|word| lossy(&word)).collect()
 }
 
 /// The names in this process's environment, sorted.
-pub(super) fn env_names() -> Vec<String> {
+fn env_names() -> Vec<String> {
     let mut names: Vec<String> = std::env::vars_os().map(|(name, _)| lossy(&name)).collect();
     names.sort();
     names
 }
 
 /// What the open descriptors lead to, but for the one that this takes.
-pub(super) fn open_files() -> io::Result<Vec<String>> {
+fn open_files() -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
         let entry = entry?;
@@ -70,7 +96,7 @@ pub(super) fn open_files() -> io::Result<Vec<String>> {
 }
 
 /// The regular files right in a folder, with the CRC-32 of their contents.
-pub(super) fn files_in(folder: &Path) -> io::Result<Vec<NamedFile>> {
+fn files_in(folder: &Path) -> io::Result<Vec<NamedFile>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

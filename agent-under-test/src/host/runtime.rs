@@ -13,16 +13,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use iaspec_shm::{AttachError, Attached, Error, Expected, Link, Receiver, Sender, State, Wait, layout};
+use iaspec_shm::{AttachError, Attached, Error, Expected, Link, Receiver, Sender, State, Wait};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Signal, getpid, kill_process, set_dumpable_behavior};
 
 use super::core::{Host, Outcome, Task};
 use super::diary::{Diary, Way};
 use super::options::Nonce;
-use super::report::{self, Report};
+use super::report::Report;
 use super::sleeper::Sleeper;
 
 /// How often requests are looked for while answers wait for room.
@@ -311,35 +311,12 @@ impl Service {
     }
 
     fn report(&self) -> io::Result<String> {
-        let started = self.session.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let report = Report {
-            pid: std::process::id(),
-            ppid: iaspec_shm::parent_pid(),
-            session: self.session.start.session,
-            agent_type: self.session.start.agent_type,
-            threads: report::threads()?,
-            started_ns: u64::try_from(started).unwrap_or(u64::MAX),
-            layout: layout::LAYOUT,
-            ring_capacity: self.link.capacity(),
-            nonce: self.session.start.nonce.to_string(),
-            argv: report::argv(),
-            env_names: report::env_names(),
-            open_files: report::open_files()?,
-            cwd_files: report::files_in(Path::new("."))?,
-        };
+        let report = Report::of(&self.session.start, self.session.started, self.link.capacity())?;
         Ok(serde_json::to_string(&report)?)
     }
 
-    /// Opens an existing regular file: anything else could make whoever opens it wait.
     fn open(&mut self, path: &Path) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| told(error.into()))?;
-        let file = File::from(file);
-        if !file.metadata()?.is_file() {
-            return Err(told(io::Error::other("it is no regular file")));
-        }
-        self.opened.push(file);
+        self.opened.push(open_existing(path)?);
         Ok(())
     }
 
@@ -371,8 +348,20 @@ fn failed(error: &Error) -> Ended {
     Ended::Failed(error.to_string())
 }
 
+/// Opens an existing regular file, read only: anything else could make whoever opens it wait.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| told(error.into()))?;
+    let file = File::from(file);
+    if !file.metadata()?.is_file() {
+        return Err(told(io::Error::other("it is no regular file")));
+    }
+    Ok(file)
+}
+
 /// Dies of a signal, and leaves no core dump.
-fn abort() -> ! {
+pub(crate) fn abort() -> ! {
     // Where this fails, a core file is all that comes of it.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = kill_process(getpid(), Signal::ABORT);

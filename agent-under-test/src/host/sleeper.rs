@@ -35,10 +35,16 @@ impl Sleeper {
 
     /// Starts such a child with nothing of this process but its process group.
     pub(super) fn start(time: Duration) -> io::Result<Child> {
+        Self::start_as(time, |_| ())
+    }
+
+    /// The same, with the last thing done to the command that starts it.
+    pub(crate) fn start_as(time: Duration, prepare: impl FnOnce(&mut Command)) -> io::Result<Child> {
         // Also right where the program's file was replaced or removed meanwhile.
         let mut command = Command::new(Path::new("/proc/self/exe"));
         command.arg0(OsStr::new(NAME)).arg(time.as_secs().to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        prepare(&mut command);
         command.spawn()
     }
 }

@@ -79,11 +79,11 @@ pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout: Duration) {
     let _ = futex::wait(word, futex::Flags::empty(), value, Some(&timeout));
 }
 
-/// Wakes all that sleep on the word, in any process.
-pub(crate) fn futex_wake(word: &AtomicU32) {
+/// Wakes all that sleep on the word, in any process, and tells how many that were.
+pub(crate) fn futex_wake(word: &AtomicU32) -> usize {
     let everybody = i32::MAX.unsigned_abs();
     // Can only fail for an address that is none.
-    let _ = futex::wake(word, futex::Flags::empty(), everybody);
+    futex::wake(word, futex::Flags::empty(), everybody).unwrap_or(0)
 }
 
 fn timespec(duration: Duration) -> Timespec {

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::backing::{Backing, Place};
 use crate::error::{CreateError, Error};
@@ -84,6 +85,12 @@ impl Raw {
         Header::decode(&page)
     }
 
+    /// The number that stands for the state.
+    #[must_use]
+    pub fn state(&self) -> u32 {
+        self.mapping.header_word(offset::STATE).load(Ordering::SeqCst)
+    }
+
     /// `length` bytes from an offset of the segment; `None` if that is beyond its end.
     #[must_use]
     pub fn bytes(&self, offset: usize, length: usize) -> Option<Vec<u8>> {
@@ -153,6 +160,22 @@ impl Raw {
         if wakes {
             bell.wake();
         }
+    }
+
+    /// Sleeps on a bell as long as it has this value, at most for `timeout`. May end early.
+    pub fn sleep(&self, direction: Direction, side: Side, value: u32, timeout: Duration) {
+        self.mapping.half(direction, side).bell.sleep(value, timeout);
+    }
+
+    /// Wakes all that sleep on a bell, and leaves its value as it is; tells how many there were.
+    pub fn wake(&self, direction: Direction, side: Side) -> usize {
+        self.mapping.half(direction, side).bell.wake()
+    }
+
+    /// Bytes in each ring.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.mapping.capacity()
     }
 
     /// Stores bytes in a ring's data from this count on, without publishing them; those beyond a ring full are left out.

@@ -23,9 +23,9 @@ impl Bell {
         self.0.fetch_add(1, Ordering::Release);
     }
 
-    /// Wakes whoever sleeps on it, in any process.
-    pub(crate) fn wake(&self) {
-        platform::futex_wake(&self.0);
+    /// Wakes whoever sleeps on it, in any process, and tells how many that were.
+    pub(crate) fn wake(&self) -> usize {
+        platform::futex_wake(&self.0)
     }
 
     /// Sleeps until woken or `timeout` is over; not at all if it has rung since it read `value`. May end early.

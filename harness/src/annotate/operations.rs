@@ -94,11 +94,26 @@ fn start(start: &Start) -> String {
     let rings = if start.rings == Some(false) { ", by an agent that never wakes it" } else { "" };
     let wrong = start.wrong.as_ref().map_or(String::new(), |wrong| {
         let value = start.value.as_ref().map_or(String::new(), |value| format!(" ({})", digits(value)));
+        let byte = start.byte.as_ref().map_or(String::new(), |byte| format!(" (byte {})", byte.value));
         let options =
             start.options.as_ref().map_or(String::new(), |words| format!(" (`{}`)", clip(&words.join(" "))));
-        format!("; its {} is wrong{value}{options}", word(&wrong.value).replace('_', " "))
+        format!("; its {} is wrong{value}{byte}{options}", word(&wrong.value).replace('_', " "))
     });
-    format!("start for {product}, session {session}{capacity}{place}{rings}{wrong}")
+    let counts = start
+        .counts
+        .as_ref()
+        .map_or(String::new(), |counts| format!(", with counts that begin at {}", counts.value.0));
+    let waiting = start
+        .waiting
+        .as_ref()
+        .map_or(String::new(), |bytes| format!(", with {} waiting in its ring", amount(bytes.len())));
+    let schedule = start
+        .schedule
+        .as_ref()
+        .map_or(String::new(), |schedule| format!("; then the agent {}", schedule.value.told()));
+    format!(
+        "start for {product}, session {session}{capacity}{place}{rings}{counts}{waiting}{wrong}{schedule}"
+    )
 }
 
 /// The result that must come.
@@ -160,7 +175,15 @@ pub(super) fn process(process: &Process) -> String {
         (false, _) => "is there",
     };
     let when = process.within.as_ref().map_or(String::new(), |within| format!(" within {}", within.value));
-    format!("process {} {state}{when}", words::value(&process.pid))
+    let opens = process
+        .opens
+        .as_ref()
+        .map_or(String::new(), |path| format!(", and has {path:?} open", path = path.value));
+    let group = process
+        .group_of
+        .as_ref()
+        .map_or(String::new(), |leader| format!(", in the process group of {}", words::value(leader)));
+    format!("process {} {state}{when}{opens}{group}", words::value(&process.pid))
 }
 
 /// Which files are there.

@@ -112,6 +112,10 @@ pub(super) fn notes_between(step: &Step, in_memory: Option<Party>) -> Vec<String
     if !when.is_empty() && !is_of_end {
         notes.push(when);
     }
+    if let Some(reported) = &step.reported {
+        let fields: Vec<&str> = reported.fields.iter().map(|field| field.value.name()).collect();
+        notes.push(format!("what it reports is so: {}", fields.join(", ")));
+    }
     notes.extend(ends(step, since, in_memory));
     if let Some(clause) = &step.clause {
         notes.push(format!("tests {}", clause.value));

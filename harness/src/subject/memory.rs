@@ -27,6 +27,12 @@ pub fn peak(pid: i32) -> u64 {
     platform::peak(pid)
 }
 
+/// The process group that a process is in; `None` where the system does not tell.
+pub fn group(pid: i32) -> Option<i32> {
+    let pid = rustix::process::Pid::from_raw(pid)?;
+    rustix::process::getpgid(Some(pid)).ok().map(|group| group.as_raw_nonzero().get())
+}
+
 #[cfg(target_os = "linux")]
 mod platform {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};

@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iaspec_shm::{Place, end_with_this_thread, inherit_nothing};
+use iaspec_shm::{Place, Receiver, end_with_this_thread, inherit_nothing};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime;
@@ -25,6 +25,7 @@ use super::core::{Policy, Update};
 use super::settings::Settings;
 use super::update_store::{Disk, StoreError, UpdateStore};
 use crate::log::Log;
+pub use hosts::Listen;
 use hosts::{Equipment, Hosts, remove_leftovers};
 use listener::Listener;
 
@@ -69,12 +70,14 @@ pub struct Seams {
     pub prepare: fn(&mut Command),
     /// Waits for a host that has ended or was killed.
     pub wait: fn(&mut Child) -> io::Result<ExitStatus>,
+    /// How it waits for what a host sends: as [`Receiver::read`].
+    pub listen: Listen,
 }
 
 impl Default for Seams {
     /// A host ends with its agent, however that ends (SES-6).
     fn default() -> Self {
-        Self { prepare: end_with_this_thread, wait: Child::wait }
+        Self { prepare: end_with_this_thread, wait: Child::wait, listen: Receiver::read }
     }
 }
 
@@ -191,8 +194,9 @@ async fn serve(
 fn equipment(settings: &Settings, seams: &Seams) -> Option<Equipment> {
     let program = settings.product_host.clone()?;
     let place = settings.shm_dir.clone().map_or(Place::Memory, Place::Directory);
-    let Seams { prepare, wait } = *seams;
-    Some(Equipment { program, ring_capacity: settings.ring_capacity, place, prepare, wait })
+    let Seams { prepare, wait, listen } = *seams;
+    let ring_capacity = settings.ring_capacity;
+    Some(Equipment { program, ring_capacity, place, prepare, wait, listen })
 }
 
 async fn first(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

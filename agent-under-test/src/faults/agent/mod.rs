@@ -11,6 +11,7 @@ mod encryption;
 mod endurance;
 mod framing;
 mod handshake;
+mod hostile;
 mod lifetimes;
 mod meta;
 mod order;
@@ -62,6 +63,7 @@ fn all() -> impl Iterator<Item = &'static Fault> {
         endurance::FAULTS,
         tls::FAULTS,
         vectors::FAULTS,
+        hostile::FAULTS,
         empty::AGENTS,
     ]
     .into_iter()

@@ -1,7 +1,7 @@
 //! `iaspec host`: the probe product, started by an agent and by nobody else (RTE-6).
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,6 +13,9 @@ use crate::exit::Failure;
 
 /// A link of this name to `iaspec` is a program that takes exactly the options of a product host.
 const PROGRAM: &str = "iaspec-probe-host";
+
+/// The file beside that link that tells the conduct of the probe.
+const CONDUCT: &str = "iaspec-probe-conduct";
 
 /// The code of a host that does not attach, whatever the reason.
 const NOT_ATTACHED: u8 = 3;
@@ -52,13 +55,19 @@ pub(crate) struct HostArguments {
     /// Be a host with this fault; for those who test what finds it out
     #[arg(long, value_name = "NAME", hide = true, value_parser = |name: &str| known_fault(name, faults::host::names()))]
     fault: Option<String>,
+    /// Be a probe of this conduct; for those who test agents
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with = "fault", value_parser = |name: &str| known_fault(name, faults::host::conducts()))]
+    conduct: Option<String>,
 }
 
 pub(crate) fn host(arguments: HostArguments) -> Result<ExitCode, Failure> {
-    let HostArguments { shared_memory, nonce, session, agent_type, fault } = arguments;
+    let HostArguments { shared_memory, nonce, session, agent_type, fault, conduct } = arguments;
     let start = Start { shared_memory, nonce, session, agent_type };
     if let Some(fault) = fault {
-        return faulty(&fault, &start);
+        return ended(faults::host::run(&fault, &start));
+    }
+    if let Some(conduct) = conduct {
+        return ended(faults::host::conduct(&conduct, &start));
     }
     let session = attach(start).map_err(|refused| not_attached(&refused.to_string()))?;
     match session.run() {
@@ -67,9 +76,9 @@ pub(crate) fn host(arguments: HostArguments) -> Result<ExitCode, Failure> {
     }
 }
 
-fn faulty(fault: &str, start: &Start) -> Result<ExitCode, Failure> {
-    let program = std::env::current_exe()?;
-    match faults::host::run(fault, &program, start).map_err(|refused| not_attached(&refused.to_string()))? {
+/// What becomes of a host that is not a correct one.
+fn ended<E: std::fmt::Display>(ended: Result<faults::host::Ended, E>) -> Result<ExitCode, Failure> {
+    match ended.map_err(|refused| not_attached(&refused.to_string()))? {
         faults::host::Ended::Code(code) => Ok(ExitCode::from(code)),
         faults::host::Ended::Broken(error) => {
             Err(Failure::of(FAILED, format!("the fault cannot be played: {error}")))
@@ -77,13 +86,16 @@ fn faulty(fault: &str, start: &Start) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The command line with the word `host` in it, if it is one of the linked program.
+/// The command line with the word `host` in it, if it is one of the linked program. A file beside that tells the conduct of
+/// the probe, where a case has it misbehave.
 pub(crate) fn spelled_out(given: Vec<OsString>) -> Vec<OsString> {
-    let name = given.first().and_then(|program| Path::new(program).file_name());
-    if name != Some(OsStr::new(PROGRAM)) {
+    let program = given.first().map(PathBuf::from).unwrap_or_default();
+    if program.file_name() != Some(OsStr::new(PROGRAM)) {
         return given;
     }
-    let words = given.into_iter().skip(1);
+    let conduct = std::fs::read_to_string(program.with_file_name(CONDUCT)).ok();
+    let conduct = conduct.into_iter().flat_map(|name| ["--conduct".into(), name.trim().into()]);
+    let words = given.into_iter().skip(1).chain(conduct);
     [OsString::from("iaspec"), OsString::from("host")].into_iter().chain(words).collect()
 }
 

@@ -3,16 +3,17 @@
 use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use iaspec_shm::raw::{Flag, Forgery, HeaderField, Raw};
 use iaspec_shm::{CreateError, Direction, Plan, Role, Segment, Side, State, layout};
 use tokio::time::{Instant, sleep};
 
+use super::schedule::Playing;
 use crate::hex_text;
 use crate::subject::placeholders::Values;
 use crate::subject::{Ending, Ground, Manifest, Process, Wiring, memory};
-use crate::vectors::transcript::start::{Breaks, Place, Start, WrongStart};
+use crate::vectors::transcript::start::{Breaks, Place, Schedule, Start, WrongStart};
 
 /// How often a segment is looked at of which no bell tells.
 const LOOK: Duration = Duration::from_millis(2);
@@ -40,9 +41,24 @@ enum Shared {
     Forgery(Forgery),
 }
 
+/// What a host was told, and when.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) session: i32,
+    pub(super) agent_type: u8,
+    pub(super) ring_capacity: u32,
+    pub(super) nonce: [u8; 16],
+    /// The options of its command line.
+    pub(super) options: Vec<String>,
+    /// When it was started, and when it was seen to have attached.
+    pub(super) started: SystemTime,
+    pub(super) attached: Cell<Option<SystemTime>>,
+}
+
 /// A host.
 pub(super) struct Host {
     process: Process,
+    told: Told,
     shared: Shared,
     /// What the segment held before the start.
     before: Vec<u8>,
@@ -85,6 +101,7 @@ impl Host {
         let (session, agent_type) = (terms.session, terms.agent_type);
         let plan = Plan { place: place.clone(), capacity, session, agent_type, nonce, rings };
         let segment = Segment::create(&plan).map_err(|error| cannot_create(&error))?;
+        fill(&Raw::of(&segment), start);
         let wrong = start.wrong.as_ref().map(|wrong| wrong.value);
         let shared = spoilt(segment, start, wrong, &place)?;
         let path = match wrong {
@@ -96,6 +113,15 @@ impl Host {
             words = given.iter().map(|word| filled(word, &words)).collect();
         }
         let mut before = shared.contents();
+        let told = Told {
+            session,
+            agent_type,
+            ring_capacity: capacity,
+            nonce,
+            options: words.clone(),
+            started: SystemTime::now(),
+            attached: Cell::new(None),
+        };
         let go = ground.path("go");
         let process = Process::start_as(manifest, values, Wiring::Log, |program, arguments| {
             let words = arguments.into_iter().chain(words);
@@ -122,12 +148,17 @@ impl Host {
         }
         let (is_refused, apart) = (wrong.is_some(), terms.apart);
         let (finished, end_seen) = (Cell::new(false), Cell::new(false));
-        Ok(Self { process, shared, before, is_refused, apart, finished, end_seen })
+        Ok(Self { process, told, shared, before, is_refused, apart, finished, end_seen })
     }
 
     /// Its process; where its agent is one of its own, that of the agent.
     pub(super) fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// What it was told.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Its segment, if that can be mapped.
@@ -149,7 +180,10 @@ impl Host {
             // Looked at first: a host that attached and ended has attached.
             let ending = self.process.ending();
             match segment.is_attached() {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    self.told.attached.set(Some(SystemTime::now()));
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(error) => return Err((error.to_string(), false)),
             }
@@ -161,6 +195,18 @@ impl Host {
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// Begins a schedule of the agent's side. Nobody may hold the ends.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people: the harness cannot do its part.
+    pub(super) fn begin(&self, schedule: Schedule) -> Result<Playing, String> {
+        let segment = self.segment().ok_or("there is no segment")?;
+        let host = i32::try_from(segment.link().host_pid()).unwrap_or(0);
+        Playing::begin(schedule, Raw::of(segment), host)
+            .map_err(|error| format!("no thread can be started: {error}"))
     }
 
     /// Waits until its process is gone; the ending is known only where the harness is its parent.
@@ -261,6 +307,18 @@ impl Shared {
     }
 }
 
+/// Has the counts begin where they shall, and puts bytes into the ring to the host.
+fn fill(raw: &Raw, start: &Start) {
+    let first = start.counts.as_ref().map_or(0, |counts| counts.value.value());
+    let waiting = start.waiting.as_ref().map(|waiting| waiting.bytes()).unwrap_or_default();
+    for ring in [Direction::AgentToHost, Direction::HostToAgent] {
+        raw.set_counter(ring, Side::Producer, first);
+        raw.set_counter(ring, Side::Consumer, first);
+    }
+    raw.store(Direction::AgentToHost, first, &waiting);
+    raw.set_counter(Direction::AgentToHost, Side::Producer, first.wrapping_add(waiting.len() as u64));
+}
+
 /// Puts in the one thing that is wrong with a segment.
 fn spoilt(
     segment: Segment,
@@ -282,17 +340,13 @@ fn spoilt(
         return Ok(Shared::Forgery(forgery));
     }
     if let Some(offset) = wrong.offset() {
-        let size = match wrong {
-            WrongStart::Magic => 8,
-            WrongStart::Nonce => 16,
-            WrongStart::AgentType => 1,
-            _ => 4,
-        };
+        let size = wrong.size().unwrap_or(0);
         let mut bytes = given.or_else(|| raw.bytes(offset, size)).unwrap_or_default();
+        let which = start.byte.as_ref().map_or(0, |byte| usize::try_from(byte.value).unwrap_or(0));
         if start.value.is_none()
-            && let Some(first) = bytes.first_mut()
+            && let Some(byte) = bytes.get_mut(which)
         {
-            *first ^= 3;
+            *byte ^= 3;
         }
         raw.set_bytes(offset, &bytes);
     }

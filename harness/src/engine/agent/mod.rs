@@ -19,6 +19,7 @@ mod modes;
 mod ports;
 mod ring;
 mod running;
+mod schedule;
 pub(crate) mod secure;
 mod settings;
 mod subject;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ports::ReservedPort;
-use super::settings::{Asked, set_seconds};
+use super::settings::{Asked, PROBE_CONDUCT, set_seconds};
 use super::support::{placeholder, text};
 use crate::subject::listener::{self, Owner};
 use crate::subject::manifest::Launch;
@@ -19,6 +19,10 @@ use crate::vectors::transcript::world::Start;
 
 /// The name by which `iaspec` knows that it is started as a product host, the probe product.
 pub(super) const PROBE_HOST: &str = "iaspec-probe-host";
+
+/// The file beside it that tells it how to treat its agent, and the word for a probe that is no program.
+const CONDUCT: &str = "iaspec-probe-conduct";
+const NOT_EXECUTABLE: &str = "not_executable";
 
 /// The folder beside it in which it keeps diaries.
 pub(super) const DIARIES: &str = "iaspec-probe-diary";
@@ -157,7 +161,7 @@ impl<'a> Agent<'a> {
             None => manifest.config_template.clone(),
         };
         values.insert("config", ground.path("InedoAgent.config").display().to_string());
-        link_probe_host(&ground)?;
+        link_probe_host(&ground, asked.get(PROBE_CONDUCT))?;
         let diaries = std::fs::create_dir(ground.path(DIARIES));
         diaries.map_err(|error| format!("no folder can be made for what hosts tell: {error}"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
@@ -383,15 +387,31 @@ fn hand_out_certificate(values: &mut Values, ground: &Ground) -> Result<(), Stri
     Ok(())
 }
 
-/// Puts the program where `{probe_host}` is, by the name at which it knows that it is the probe product.
+/// Puts the program where `{probe_host}` is, by the name at which it knows that it is the probe product, and beside it how
+/// it treats its agent.
 #[cfg(unix)]
-fn link_probe_host(ground: &Ground) -> Result<(), String> {
-    let linked = std::env::current_exe()
-        .and_then(|program| std::os::unix::fs::symlink(program, ground.path(PROBE_HOST)));
-    linked.map_err(|error| format!("the program for product hosts cannot be put into place: {error}"))
+fn link_probe_host(ground: &Ground, conduct: Option<&str>) -> Result<(), String> {
+    let path = ground.path(PROBE_HOST);
+    let put = || match conduct {
+        Some(NOT_EXECUTABLE) => put_no_program(&path),
+        Some(conduct) => {
+            std::fs::write(ground.path(CONDUCT), conduct)?;
+            std::os::unix::fs::symlink(std::env::current_exe()?, &path)
+        }
+        None => std::os::unix::fs::symlink(std::env::current_exe()?, &path),
+    };
+    put().map_err(|error| format!("the program for product hosts cannot be put into place: {error}"))
+}
+
+/// Puts a file there that may be executed, and begins as programs do, but is none.
+#[cfg(unix)]
+fn put_no_program(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, b"\x7fELF\0\0\0\0")?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(not(unix))]
-fn link_probe_host(_ground: &Ground) -> Result<(), String> {
+fn link_probe_host(_ground: &Ground, _conduct: Option<&str>) -> Result<(), String> {
     Ok(())
 }

@@ -23,6 +23,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The key of a subject in mode aes, where a case asks for no other one: 256 bits without any pattern.
 const AES_KEY: &str = "9c1f5ae02b7748d6a3e4c0915d88f21b6e37d9a40f52cb8617ad03f9e85c6d24";
 
+/// The name among the settings of how the probe treats its agent. No placeholder has it.
+pub(super) const PROBE_CONDUCT: &str = "probe_conduct";
+
 /// The loopback address that subjects listen on.
 pub(super) const HOST: &str = "127.0.0.1";
 
@@ -73,6 +76,9 @@ impl Asked {
         if let Some(capacity) = &settings.ring_capacity {
             asked.insert("ring_capacity", capacity.value.to_string());
         }
+        if let Some(conduct) = &settings.probe {
+            asked.insert(PROBE_CONDUCT, word(&conduct.value));
+        }
         Self(asked)
     }
 
@@ -119,7 +125,7 @@ impl Asked {
         if self.get("encryption") == Some("aes") {
             values.insert("aes_key", AES_KEY.to_owned());
         }
-        for (name, value) in &self.0 {
+        for (name, value) in self.0.iter().filter(|(name, _)| **name != PROBE_CONDUCT) {
             let value = if name.ends_with("_root") {
                 ground.path("roots").join(value).display().to_string()
             } else {

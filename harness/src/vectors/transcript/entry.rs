@@ -146,6 +146,37 @@ pub struct Settings {
     /// Capacity of each ring in bytes: a power of two, 64 to 2^30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring_capacity: Option<Spot<u32>>,
+    /// How the probe, the program that the agent starts for products, treats its agent; well unless given. This is no
+    /// setting of the agent's: the program at `{probe_host}` is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Spot<ProbeConduct>>,
+}
+
+/// How the probe treats its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeConduct {
+    /// Hosts of BuildMaster end with status 0 as soon as they are started.
+    EndsAtOnce,
+    /// Hosts of BuildMaster end with status 3, as if the segment were wrong.
+    Refuses,
+    /// Hosts of BuildMaster live and never attach.
+    NeverAttaches,
+    /// What lies at `{probe_host}` is no program.
+    NotExecutable,
+    /// Hosts attach as ones that wake nobody, and do not.
+    NeverRings,
+    /// Hosts look again after a minute only, unless they are woken.
+    SleepsDeeply,
+    /// Hosts attach only to a segment that is as one is created, with counts of zero; command 900 with token 7 and number 1000
+    /// has one send 3000 messages of command 200 without data, each while its agent falls asleep, and answer with token and
+    /// status 0, or an exception if the agent lost a wake-up.
+    Watchful,
+    /// Hosts serve until command 900 (int32 token, int32 number) asks one to harm its agent. By bytes: 1 and 2 negative
+    /// lengths, 3 the largest length, 4 a part of a message, 12 the same with both rings closed. By counts: 5 written runs backwards, 6 more is written than
+    /// the ring holds, 7 read runs backwards, 8 more is read than was written. And lives on: 9 with both rings closed,
+    /// 10 with state 3, 11 stopped.
+    Hostile,
 }
 
 /// Root paths by product.

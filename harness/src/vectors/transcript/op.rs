@@ -38,7 +38,7 @@ pub enum Op {
     /// `{id}` for the request's. For lines that no op can make.
     Line(Spot<String>),
     /// Starts a host.
-    Start(Start),
+    Start(Box<Start>),
 }
 
 /// Parameters of `connect`: `min` and `max` for v2, or `session` for v1.
@@ -352,7 +352,7 @@ struct Members {
     /// `{id}` for the request's. For lines that no op can make.
     line: Option<Spot<String>>,
     /// Starts a host.
-    start: Option<Start>,
+    start: Option<Box<Start>>,
 }
 
 impl Members {

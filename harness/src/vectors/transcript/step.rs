@@ -10,7 +10,7 @@ use super::data::{Data, FieldsBeside, Frame, Wire};
 use super::entry::Party;
 use super::op::{ErrorKinds, Expected, Op};
 use super::scalars::{Name, Yes};
-use super::start::{Breaks, Exits};
+use super::start::{Breaks, Exits, Reported};
 use super::world::{Files, Memory, Process, Segments, Subject};
 use crate::terms::TimeSpan;
 use crate::yaml::{Span, Spot};
@@ -78,6 +78,10 @@ pub struct Step {
     /// The process of this host ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exits: Option<Spot<Exits>>,
+
+    /// What this host has reported is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Spot<Reported>>,
 
     /// By when all of it must have happened: the bytes, or in a step without bytes the end of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -98,6 +98,12 @@ pub struct Process {
     /// Once it is gone, nothing of it is left either: its parent has waited for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reaped: Option<Spot<Yes>>,
+    /// A file that it has open, for reading alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Spot<String>>,
+    /// A process whose process group it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_of: Option<Spot<Value>>,
     /// By when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Spot<TimeSpan>>,

@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use iaspec_shm::{Error, Interrupter, Link, Receiver, Sender, Wait};
+use iaspec_shm::{Broken, Error, Interrupter, Link, Receiver, Sender, Wait};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::outlet::size;
-use super::process::Process;
+use super::process::{Listen, Process};
 use super::room::Room;
 use crate::agent::core::{Forwarded, Product};
 use crate::channel::{Channel, Inbox};
@@ -49,6 +49,8 @@ pub(in super::super) struct Host {
     running: OnceLock<(Link, Interrupter)>,
     /// By when it has to be gone, once it was asked to finish.
     finish_by: Mutex<Option<Instant>>,
+    /// What the host has done to the ring to it that no host may do.
+    broken: OnceLock<Broken>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +67,13 @@ pub(super) enum Waiting {
     Message(Forwarded, OwnedSemaphorePermit),
     /// The end: the host is gone.
     End,
+}
+
+/// How a host is listened to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listening {
+    pub(super) listen: Listen,
+    pub(super) max_message: usize,
 }
 
 /// Why reading from a host ended.
@@ -91,6 +100,7 @@ impl Host {
             budget: Arc::new(Semaphore::new(LIMIT)),
             running: OnceLock::new(),
             finish_by: Mutex::default(),
+            broken: OnceLock::new(),
         };
         (Arc::new(host), waiting)
     }
@@ -163,7 +173,7 @@ impl Host {
         ends: (Sender, Receiver),
         waiting: UnboundedReceiver<Waiting>,
         room: &Room,
-        max_message: usize,
+        listening: Listening,
     ) -> Ended {
         let (sender, receiver) = ends;
         let interrupter = receiver.interrupter();
@@ -171,8 +181,13 @@ impl Host {
         self.status.send_replace(Status::Running);
         // It may have been asked to finish while it started.
         self.ask_to_finish();
-        let writer = thread::spawn(move || write(sender, waiting));
-        let ended = self.read(receiver, room, max_message);
+        let writing = Arc::clone(self);
+        let writer = thread::spawn(move || {
+            if let Err(Error::Broken(broken)) = write(sender, waiting) {
+                writing.breaks(broken);
+            }
+        });
+        let ended = self.read(receiver, room, listening);
         let now = Instant::now();
         let patience = match ended {
             Ended::Closed | Ended::Ring(Error::PeerDied { .. }) => {
@@ -187,6 +202,14 @@ impl Host {
         ended
     }
 
+    /// Ends the session of a host that keeps no promises, which only the reader can.
+    fn breaks(&self, broken: Broken) {
+        let _ = self.broken.set(broken);
+        if let Some((_, interrupter)) = self.running.get() {
+            interrupter.interrupt();
+        }
+    }
+
     /// It is gone, or never came to run.
     pub(super) fn is_gone(&self) {
         self.status.send_replace(Status::Gone);
@@ -194,7 +217,8 @@ impl Host {
     }
 
     /// Reads messages and gives them to the clients until nothing more comes.
-    fn read(&self, mut receiver: Receiver, room: &Room, max_message: usize) -> Ended {
+    fn read(&self, mut receiver: Receiver, room: &Room, listening: Listening) -> Ended {
+        let Listening { listen, max_message } = listening;
         let mut inbox = Inbox::default();
         let mut buffer = vec![0; READ_SIZE];
         let clear = Channel::Clear;
@@ -202,15 +226,17 @@ impl Host {
             let wait = self.finish_by().map_or(Wait::forever(), Wait::until);
             let announced = clear.announced::<CommandHeader>(inbox.bytes(), max_message);
             let read = match inbox.space(announced, READ_SIZE) {
-                Some(space) => receiver.read(space, &wait).inspect(|count| inbox.came(*count)),
-                None => receiver
-                    .read(&mut buffer, &wait)
+                Some(space) => listen(&mut receiver, space, &wait).inspect(|count| inbox.came(*count)),
+                None => listen(&mut receiver, &mut buffer, &wait)
                     .inspect(|count| inbox.extend(&buffer[..*count], announced)),
             };
             match read {
                 Ok(0) => return Ended::Closed,
                 Ok(_) => {}
-                Err(Error::Interrupted) => continue,
+                Err(Error::Interrupted) => match self.broken.get() {
+                    Some(broken) => return Ended::Ring(broken.clone().into()),
+                    None => continue,
+                },
                 Err(Error::Deadline) => return Ended::Overdue,
                 Err(error) => return Ended::Ring(error),
             }
@@ -252,8 +278,12 @@ fn price(message: &Forwarded) -> u32 {
     u32::try_from(size(message).min(LIMIT)).unwrap_or(u32::MAX)
 }
 
-/// Writes messages to the ring as they come, many small ones in one go, until the host reads no more.
-fn write(mut sender: Sender, mut waiting: UnboundedReceiver<Waiting>) {
+/// Writes messages to the ring as they come, many small ones in one go, until the host is gone or reads no more.
+///
+/// # Errors
+///
+/// Why no more can be written.
+fn write(mut sender: Sender, mut waiting: UnboundedReceiver<Waiting>) -> Result<(), Error> {
     let mut batch: Vec<(Forwarded, OwnedSemaphorePermit)> = Vec::new();
     while let Some(Waiting::Message(message, part)) = waiting.blocking_recv() {
         let mut bytes = message.data.len();
@@ -279,11 +309,13 @@ fn write(mut sender: Sender, mut waiting: UnboundedReceiver<Waiting>) {
             .zip(&batch)
             .flat_map(|(head, (message, _))| [head.as_slice(), message.data.as_ref()])
             .collect();
-        if sender.write_all_parts(&parts, &Wait::forever()).is_err() || is_last {
-            return;
+        sender.write_all_parts(&parts, &Wait::forever())?;
+        if is_last {
+            return Ok(());
         }
         batch.clear();
     }
+    Ok(())
 }
 
 /// int32 data length, int32 command (contract, section 2).

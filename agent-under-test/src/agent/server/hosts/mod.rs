@@ -23,10 +23,11 @@ use tokio::time::{sleep_until, timeout};
 use self::folder::Folder;
 pub(super) use self::folder::remove_leftovers;
 pub(super) use self::host::Host;
-use self::host::Waiting;
+use self::host::{Listening, Waiting};
 use self::outlet::Outlet;
 pub(super) use self::outlet::{Heard, Hearing};
 pub(super) use self::process::Equipment;
+pub use self::process::Listen;
 use self::process::{Process, StartError};
 use self::room::Room;
 use super::Agent;
@@ -179,9 +180,9 @@ impl Work {
         match self.start(equipment) {
             Ok((mut process, sender, receiver)) => {
                 log.line(format_args!("session {id}: a host for {name} runs"));
-                let max_message = self.agent.policy.max_message;
-                let ended =
-                    self.host.work(&mut process, (sender, receiver), waiting, &self.room, max_message);
+                let hearing =
+                    Listening { listen: equipment.listen, max_message: self.agent.policy.max_message };
+                let ended = self.host.work(&mut process, (sender, receiver), waiting, &self.room, hearing);
                 log.line(format_args!("session {id}: the host for {name} is gone: {ended}"));
             }
             Err(error) => log.line(format_args!("session {id}: no host for {name}: {error}")),

@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What of the agent's environment a host gets: what programs need to find their way, and no secret (RTE-7).
 const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
+/// Reads what a host has sent, and waits for it where nothing is there.
+pub type Listen = fn(&mut Receiver, &mut [u8], &Wait) -> Result<usize, Error>;
+
 /// What hosts are started with.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Equipment {
@@ -41,6 +44,8 @@ pub(in super::super) struct Equipment {
     pub(in super::super) prepare: fn(&mut Command),
     /// Waits for one that has ended or was killed.
     pub(in super::super) wait: fn(&mut Child) -> io::Result<ExitStatus>,
+    /// How it is waited for what they send.
+    pub(in super::super) listen: Listen,
 }
 
 /// Why a host did not start.

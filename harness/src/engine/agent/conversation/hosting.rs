@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::connection::{Connection, End};
 use super::super::host::{Host, Terms};
+use super::super::schedule::Found;
 use super::super::support::has_step;
 use super::check::{Watch, came};
 use super::fence::spot;
@@ -25,7 +26,7 @@ use crate::vectors::transcript::data::Frame;
 use crate::vectors::transcript::op::Op;
 use crate::vectors::transcript::play::agent_type;
 use crate::vectors::transcript::scalars::{Hex, Name};
-use crate::vectors::transcript::start::{Breaks, Exits, Start};
+use crate::vectors::transcript::start::{Breaks, Exits, Schedule, Start};
 use crate::vectors::transcript::step::{Kind, walk};
 use crate::vectors::transcript::value::Value;
 use crate::vectors::transcript::{Party, Step};
@@ -34,6 +35,12 @@ use crate::yaml::{Span, Spot};
 
 /// How long a host may take to finish (contract of the segment, state 2).
 const FINISHES_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the end of each case checks, whatever it is about: the answer to an echo, the end of a host that is asked to finish,
+/// and that of one that must not attach.
+const ANSWERS: &str = "PRB-1";
+const FINISHES: &str = "SHM-14";
+const REFUSES: &str = "SHM-4";
 
 /// How often a segment is looked at of which no bell tells.
 const LOOK: Duration = Duration::from_millis(2);
@@ -184,6 +191,9 @@ impl Conversation<'_> {
                 self.ended(&talk);
             }
         }
+        if let Some(reported) = &step.reported {
+            self.look_at_report(step, &host, reported, scope).await?;
+        }
         if !step.has_bytes() && step.quiet.is_none() {
             let talk = self.talk(name);
             self.ended_step(step, talk.as_deref(), Moment::at(Instant::now()), scope);
@@ -203,16 +213,47 @@ impl Conversation<'_> {
         let host = Host::start(hosts.manifest, &hosts.values, &hosts.ground, &terms);
         let host = Rc::new(host.map_err(Trouble::CannotRun)?);
         hosts.running.borrow_mut().insert(name.to_owned(), Rc::clone(&host));
-        if host.is_refused { Ok(()) } else { self.attaches(step, name, &host).await }
+        if host.is_refused {
+            return Ok(());
+        }
+        self.attaches(step, &host).await?;
+        match &start.schedule {
+            Some(schedule) if !self.follows(step, &host, schedule.value).await? => Ok(()),
+            _ => self.take_up(step, name, &host),
+        }
     }
 
-    /// Waits until a host has attached, and takes up the rings.
-    async fn attaches(&self, step: &Spot<Step>, name: &str, host: &Host) -> Outcome {
+    /// Plays a schedule towards a host, and tells whether it serves on.
+    async fn follows(&self, step: &Spot<Step>, host: &Host, schedule: Schedule) -> Result<bool, Trouble> {
+        let mut playing = host.begin(schedule).map_err(Trouble::CannotRun)?;
+        if let Err(Found { expected, actual, late }) = playing.outcome().await {
+            let summary = format!("while the agent {}", schedule.told());
+            return Err(self.fell(step, "start", Mismatch::words(summary, expected, actual), late));
+        }
+        if schedule != Schedule::AsleepAtTheEnd {
+            return Ok(true);
+        }
+        host.finished.set(true);
+        match host.unfinished() {
+            None => Ok(false),
+            Some((expected, actual)) => {
+                let mismatch = Mismatch::words("the host did not finish", expected, actual);
+                Err(self.stumble(step, "start", mismatch))
+            }
+        }
+    }
+
+    /// Waits until a host has attached.
+    async fn attaches(&self, step: &Spot<Step>, host: &Host) -> Outcome {
         let patience = self.background.patience;
         host.attached(Instant::now() + patience).await.map_err(|(actual, late)| {
             let expected = format!("it attaches (state 1) within {}", TimeSpan(patience));
             self.fell(step, "start", Mismatch::words("the host did not attach", expected, actual), late)
-        })?;
+        })
+    }
+
+    /// Takes up the rings of a host.
+    fn take_up(&self, step: &Spot<Step>, name: &str, host: &Host) -> Outcome {
         let ends = host.segment().map(iaspec_shm::Segment::take_ends).transpose();
         let ends = ends.map_err(|error| {
             let (expected, actual) = ("rings that are sound", error.to_string());
@@ -358,7 +399,8 @@ impl Conversation<'_> {
             .map(|(name, host)| (name.clone(), Rc::clone(host)))
             .collect();
         for (name, host) in hosts {
-            let step = self.host_step(&name);
+            let clause = if host.is_refused { REFUSES } else { FINISHES };
+            let step = self.host_step(&name, clause);
             if let Some(talk) = self.talk(&name) {
                 self.dismiss_one(&step, &name, &host, &talk).await?;
             }
@@ -380,8 +422,9 @@ impl Conversation<'_> {
         if talk.phase.get() == Phase::Open && talk.is_between_messages() {
             let sent = connection.send(&LAST_REQUEST, self.background.patience).await;
             self.trace.note_came(name, Happening::Sent, &LAST_REQUEST[..sent.count.min(LAST_REQUEST.len())]);
+            let asked = self.host_step(name, ANSWERS);
             let watch = Watch {
-                step,
+                step: &asked,
                 name,
                 what: "the echo at the end, which must be answered next".to_owned(),
                 number: 0,
@@ -412,10 +455,11 @@ impl Conversation<'_> {
         Err(self.stumble(step, "at the end", mismatch))
     }
 
-    /// A step that stands for the end of the case, of a host.
-    fn host_step(&self, name: &str) -> Spot<Step> {
+    /// A step that stands for the end of the case, of a host, and what it checks.
+    fn host_step(&self, name: &str, clause: &str) -> Spot<Step> {
         let span = self.case.steps().last().map_or(Span::default(), |step| step.span);
-        Spot { span, value: Step { host: Some(spot(Name(name.to_owned()))), ..Step::default() } }
+        let (host, clause) = (Some(spot(Name(name.to_owned()))), Some(spot(clause.to_owned())));
+        Spot { span, value: Step { host, clause, ..Step::default() } }
     }
 }
 

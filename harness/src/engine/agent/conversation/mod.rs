@@ -22,6 +22,7 @@ mod settle;
 mod talk;
 mod task;
 mod trace;
+mod truth;
 mod vectors;
 mod world;
 

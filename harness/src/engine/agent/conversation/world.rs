@@ -181,7 +181,36 @@ impl<'a> Conversation<'a> {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
+        self.look_at_process(step, number, process, scope)
+    }
+
+    /// Looks at what a process that is there has open, and at the group it is in.
+    fn look_at_process(&self, step: &Spot<Step>, pid: i32, process: &Process, scope: &Scope<'_>) -> Outcome {
+        if let Some(path) = &process.opens {
+            let actual = match opened(pid, path) {
+                Some(true) => None,
+                Some(false) => Some("it may be written, too"),
+                None => Some("it is not among what is open"),
+            };
+            if let Some(actual) = actual {
+                let expected = format!("{} is open, for reading alone", clip(path));
+                let summary = format!("process {pid} has not opened what it should");
+                return Err(self.stumble(step, "opens", Mismatch::words(summary, expected, actual)));
+            }
+        }
+        let Some(leader) = &process.group_of else { return Ok(()) };
+        let leader = self.with_matching(scope, |matching| leader.played(matching.player.known));
+        let leader = leader.map_err(|error| self.unbuildable(&error.into()))?;
+        let expected = leader.as_i64().and_then(|pid| i32::try_from(pid).ok()).and_then(memory::group);
+        let actual = memory::group(pid);
+        if expected.is_some() && actual == expected {
+            return Ok(());
+        }
+        let shown = |group: Option<i32>| group.map_or("none".to_owned(), |group| format!("group {group}"));
+        let summary = format!("process {pid} is in another process group");
+        let mismatch =
+            Mismatch::words(summary, format!("{}, that of {leader}", shown(expected)), shown(actual));
+        Err(self.stumble(step, "group_of", mismatch))
     }
 
     /// The highest memory that the processes of the subject took so far, in bytes.
@@ -233,6 +262,23 @@ impl<'a> Conversation<'a> {
             sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// Whether a process has a file open for reading alone; `None` if it has not opened it.
+fn opened(pid: i32, path: &str) -> Option<bool> {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let found = descriptors
+        .flatten()
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(path)));
+    let read_only = |number: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_default();
+        // Octal; the two lowest bits are how it was opened, 0 for reading.
+        flags.trim().ends_with(['0', '4'])
+    };
+    let ways: Vec<bool> =
+        found.map(|entry| read_only(entry.file_name().to_string_lossy().as_ref())).collect();
+    (!ways.is_empty()).then(|| ways.iter().all(|read_only| *read_only))
 }
 
 /// What is wrong about the files that were found.

@@ -61,12 +61,8 @@ fn of_step(step: &Spot<Step>, mistakes: &mut Vec<Mistake>) {
             mistakes.push((step.span, "`unpredictable` names the vectors that it is about".to_owned()));
         }
         Kind::Distinct([]) => mistakes.push((step.span, "`distinct` names what must differ".to_owned())),
-        Kind::Process(process) => {
-            if let (Some(reaped), false) = (&process.reaped, process.gone) {
-                mistakes.push((reaped.span, "`reaped` is about a process that is `gone`".to_owned()));
-            }
-        }
         Kind::Distinct(_) | Kind::Unpredictable(_) | Kind::Segments(_) | Kind::Memory(_) => {}
+        Kind::Process(process) => form_parts::process(process, mistakes),
         Kind::Subject(subject) => form_parts::subject(subject, step.span, mistakes),
         Kind::Files(files) => form_parts::files(files, mistakes),
     }
@@ -110,6 +106,7 @@ fn misplaced(step: &Step, kind: Kind<'_>, mistakes: &mut Vec<Mistake>) {
         at("closes", Home::Actor, &step.closes),
         at("breaks", Home::Actor, &step.breaks),
         at("exits", Home::Actor, &step.exits),
+        at("reported", Home::Actor, &step.reported),
         at("is", Home::Result, &step.is),
         at("fails", Home::Result, &step.fails),
         at("within", Home::Timed, &step.within),
@@ -182,6 +179,7 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
         || step.quiet.is_some()
         || step.closes.is_some()
         || step.breaks.is_some()
+        || step.reported.is_some()
         || step.exits.is_some();
     if !says_something {
         let message = format!("the {party} does nothing here: no bytes, frames, wire, closes or quiet");
@@ -192,6 +190,9 @@ fn actor(step: &Step, party: Party, name: Span, mistakes: &mut Vec<Mistake>) {
     let mut report = |span: Span, message: &str| mistakes.push((span, message.to_owned()));
     if let (Some(exits), false) = (&step.exits, party == Party::Host) {
         report(exits.span, "`exits` is about the process of a host");
+    }
+    if let (Some(reported), false) = (&step.reported, party == Party::Host) {
+        report(reported.span, "`reported` is about the process of a host");
     }
     if let (Some(breaks), false) = (&step.breaks, party == Party::Agent) {
         report(breaks.span, "`breaks` is about an agent's segment");

@@ -3,10 +3,10 @@
 use super::super::Mistake;
 use super::super::data::{Data, Frame, Item, Tamper, TlsFault, WireItem};
 use super::super::op::{Connect, UpdateAgent};
-use super::super::start::{Start, WrongStart};
+use super::super::start::{Schedule, Start, WrongStart};
 use super::super::step::Step;
 use super::super::value::Symbol;
-use super::super::world::{Files, Subject};
+use super::super::world::{Files, Process, Subject};
 use crate::yaml::{Span, Spot};
 
 /// Bytes and messages that are none.
@@ -183,6 +183,18 @@ pub(super) fn files(files: &Files, mistakes: &mut Vec<Mistake>) {
     }
 }
 
+/// What is asked of a process: a thing that only one that is there can do.
+pub(super) fn process(process: &Process, mistakes: &mut Vec<Mistake>) {
+    if let (Some(reaped), false) = (&process.reaped, process.gone) {
+        mistakes.push((reaped.span, "`reaped` is about a process that is `gone`".to_owned()));
+    }
+    let opens = process.opens.as_ref().map(|path| (path.span, "opens"));
+    let group = process.group_of.as_ref().map(|value| (value.span, "group_of"));
+    for (span, name) in [opens, group].into_iter().flatten().filter(|_| process.gone) {
+        mistakes.push((span, format!("`{name}` is about a process that is there")));
+    }
+}
+
 /// What a `start` can be.
 pub(super) fn start(start: &Start, mistakes: &mut Vec<Mistake>) {
     if let Some(capacity) = &start.ring_capacity
@@ -195,11 +207,8 @@ pub(super) fn start(start: &Start, mistakes: &mut Vec<Mistake>) {
     if let Some(value) = &start.value {
         let size = match wrong {
             Some(WrongStart::SegmentSize) => 4..=4,
-            Some(WrongStart::Magic) => 8..=8,
-            Some(WrongStart::Nonce) => 16..=16,
-            Some(WrongStart::AgentType) => 1..=1,
-            Some(wrong) if wrong.offset().is_some() => 4..=4,
-            _ => 0..=0,
+            Some(wrong) => wrong.size().map_or(0..=0, |size| size..=size),
+            None => 0..=0,
         };
         if !size.contains(&value.len()) {
             let message = match size.end() {
@@ -208,6 +217,25 @@ pub(super) fn start(start: &Start, mistakes: &mut Vec<Mistake>) {
             };
             mistakes.push((value.span, message));
         }
+    }
+    if let Some(byte) = &start.byte
+        && (start.value.is_some()
+            || wrong.and_then(WrongStart::size).is_none_or(|size| byte.value as usize >= size))
+    {
+        mistakes.push((byte.span, "`byte` is one of a field that is `wrong`, without a `value`".to_owned()));
+    }
+    if let (Some(schedule), Some(_)) = (&start.schedule, wrong) {
+        mistakes.push((schedule.span, "a host that must not attach has no `schedule`".to_owned()));
+    }
+    if let Some(schedule) = start.schedule.as_ref().filter(|schedule| schedule.value == Schedule::SeldomRung)
+        && start.rings != Some(false)
+    {
+        mistakes.push((schedule.span, "an agent that never rings says `rings: false`".to_owned()));
+    }
+    let capacity =
+        start.ring_capacity.as_ref().map_or(iaspec_shm::layout::DEFAULT_CAPACITY, |given| given.value);
+    if let Some(waiting) = start.waiting.as_ref().filter(|waiting| waiting.len() > capacity as usize) {
+        mistakes.push((waiting.span, "`waiting` does not fit into the ring".to_owned()));
     }
     if let (Some(options), false) = (&start.options, wrong == Some(WrongStart::Options)) {
         mistakes.push((options.span, "`options` stand beside `wrong: options`".to_owned()));

@@ -145,7 +145,12 @@ impl Walker<'_> {
                     }
                 }
             }
-            Some(Kind::Process(process)) => self.value(&process.pid, scope),
+            Some(Kind::Process(process)) => {
+                [Some(&process.pid), process.group_of.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|value| self.value(value, scope));
+            }
             _ => {}
         }
         if let Some(label) = &step.label {
@@ -193,6 +198,9 @@ impl Walker<'_> {
         let is_told = party == Party::Host || self.role == Party::Client;
         if let (Some(op), true) = (&step.does, is_told) {
             op.values().into_iter().for_each(|value| self.value(value, scope));
+        }
+        if let Some(reported) = &step.reported {
+            self.value(&reported.text, scope);
         }
         let mut found = Vec::new();
         symbols::of_bytes(step, &mut |span, symbol| found.push((span, symbol)));

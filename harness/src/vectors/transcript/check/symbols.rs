@@ -115,7 +115,9 @@ fn given_values(step: &Step, mistakes: &mut Vec<Mistake>) {
     }
     if let Some(process) = &step.process {
         given(&process.pid, "a `pid`");
+        process.group_of.iter().for_each(|value| given(value, "a `group_of`"));
     }
+    step.reported.iter().for_each(|reported| given(&reported.text, "a report"));
     for part in step.fields.iter().flat_map(|fields| &fields.0) {
         let mut no_symbol = |span: Span, symbol: &Symbol| {
             let message = format!(
