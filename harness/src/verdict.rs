@@ -307,6 +307,7 @@ fn annotated(bytes: &[u8], error: &Undecodable, at: usize) -> ByteDifference {
         rows,
         rows_after: 0,
         clauses: Vec::new(),
+        whole: Vec::new(),
     }
 }
 

@@ -34,6 +34,9 @@ pub struct ByteDifference {
     /// The clauses that the field rests on, as `vectors/formats` cites them.
     #[serde(skip)]
     pub clauses: Vec<String>,
+    /// The clauses that all of it rests on: what is broken where nothing came.
+    #[serde(skip)]
+    pub whole: Vec<String>,
 }
 
 /// One field of the side-by-side view.
@@ -92,6 +95,7 @@ impl Formats {
             rows,
             rows_after,
             clauses,
+            whole: self.clauses_of(type_name, type_name, true),
         })
     }
 

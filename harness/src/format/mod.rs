@@ -100,6 +100,26 @@ impl Formats {
         self.by_version.values().rev().find_map(|format| Some((format, format.types.get(type_name)?)))
     }
 
+    /// Whether bytes of a type begin with a length of an encrypted part that there are too few bytes for.
+    pub(crate) fn runs_past_the_end(&self, type_name: &str, bytes: &[u8]) -> bool {
+        let Some((format, _)) = self.find(type_name) else { return false };
+        let Some(Shape::Fields(fields)) = format.shape(type_name) else { return false };
+        let [length, sealed, ..] = fields.as_slice() else { return false };
+        let measures = length.measures.as_ref().is_some_and(|name| name.value == sealed.name.value);
+        let integer = match &length.kind.value {
+            TypeRef::Named(name) if measures && matches!(sealed.kind.value, TypeRef::Sealed(_)) => {
+                format.integer(name)
+            }
+            _ => None,
+        };
+        let Some((head, rest)) = integer.and_then(|integer| bytes.split_at_checked(integer.bytes)) else {
+            return false;
+        };
+        let number = head.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let is_negative = head.last().is_some_and(|byte| byte & 0x80 != 0);
+        !is_negative && number > rest.len() as u64
+    }
+
     /// The names of all types, in the order of the files, each once.
     pub fn type_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();

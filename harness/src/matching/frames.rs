@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::{Bindings, Matching, Mismatch, Off, complete, difference_summary, only_type};
-use crate::format::{AES_BLOCK, ByteDifference};
+use crate::format::{AES_BLOCK, ByteDifference, MetaMessage};
 use crate::hex_text::{self, amount};
 use crate::vectors::transcript::data::{Frame, FrameFields, Item};
 use crate::vectors::transcript::play::{Framing, Unbuildable, agent_type};
@@ -255,17 +255,22 @@ impl Matching<'_> {
         })
     }
 
-    /// The type of the data of a meta message, by the command in its bytes.
+    /// The type of the data of a meta message.
     fn meta_type(&self, framing: Framing<'_>, frame: &[u8]) -> Option<&str> {
+        let message = self.meta_message(framing, frame)?;
+        let type_name = if framing.is_request { Some(&message.request) } else { message.response.as_ref() };
+        type_name.map(|type_name| type_name.value.as_str())
+    }
+
+    /// The meta message that some bytes are, by the command in them.
+    fn meta_message(&self, framing: Framing<'_>, frame: &[u8]) -> Option<&MetaMessage> {
         let command = frame.get(framing.header.checked_sub(4)?..framing.header)?;
         let command = i32::from_le_bytes(command.try_into().ok()?);
         if framing.has_target && frame.get(4) != Some(&0) {
             return None;
         }
         let messages = self.formats().iter().flat_map(|format| &format.meta);
-        let message = messages.into_iter().find(|message| message.command == command)?;
-        let type_name = if framing.is_request { Some(&message.request) } else { message.response.as_ref() };
-        type_name.map(|type_name| type_name.value.as_str())
+        messages.into_iter().find(|message| message.command == command)
     }
 
     /// Two messages side by side: where both have data of a type, field by field of that.
@@ -277,6 +282,9 @@ impl Matching<'_> {
         inner: Option<&str>,
     ) -> Option<ByteDifference> {
         let mut difference = self.formats().byte_difference(framing.type_name, expected, actual, None)?;
+        if let Some(message) = self.meta_message(framing, expected) {
+            difference.whole = message.clauses.iter().map(|clause| clause.value.clone()).collect();
+        }
         let header = framing.header;
         let (wanted, found) = (expected.get(header..)?, actual.get(header..).unwrap_or_default());
         let Some(inside) = inner.and_then(|inner| self.formats().byte_difference(inner, wanted, found, None))

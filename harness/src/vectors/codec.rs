@@ -362,6 +362,12 @@ impl CodecEntry {
                 let or_crypto = or_later && secrets.is_some();
                 DecodeExpectation::Malformed { at: malformed.at.value, or_later, or_crypto }
             }
+            // One may say either of an encrypted part that no block fills and that runs past the end.
+            (None, Some(kind), _)
+                if kind.value == FailureKind::Crypto && formats.runs_past_the_end(&self.type_name, bytes) =>
+            {
+                DecodeExpectation::Malformed { at: 0, or_later: false, or_crypto: true }
+            }
             (None, Some(kind), _) => DecodeExpectation::Failure(kind.value),
             (None, None, Some(value)) => {
                 if self.rest > bytes.len() {

@@ -58,6 +58,7 @@ pub(crate) fn wrong_length() -> CaseResult {
         rows_before: 0,
         rows_after: 0,
         clauses: Vec::new(),
+        whole: Vec::new(),
         rows: vec![
             row(0, "string length", ("02", "2"), ("01", "1")),
             row(1, "string", ("c3 a9", "\"é\""), ("c3 a9", "\"é\"")),

@@ -536,10 +536,10 @@ impl Mismatch {
         Self { summary, expected, actual, clause: None, bytes: None }
     }
 
-    /// The same, where so many bytes came: of those that did not, no field is wrong.
+    /// The same, where so many bytes came: if those are right, it is not a field that is wrong.
     fn without_missing(mut self, came: usize) -> Self {
         if let Some(bytes) = self.bytes.as_mut().filter(|bytes| bytes.offset >= came) {
-            bytes.clauses.clear();
+            bytes.clauses = std::mem::take(&mut bytes.whole);
         }
         self
     }
