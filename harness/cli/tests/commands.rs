@@ -15,7 +15,7 @@ use std::process::Stdio;
 
 use rstest::rstest;
 use serde_json::Value;
-use support::{Spoiled, iaspec, root, run};
+use support::{Spoiled, faulty, iaspec, root, run};
 
 #[test]
 fn explaining_a_clause_prints_its_text_and_the_cases_that_cite_it() {
@@ -144,11 +144,10 @@ fn every_line_of_a_report_fits_the_schema_of_events() {
     let schema: Value =
         serde_json::from_str(&run(&["vectors", "schema", "--of", "events"]).stdout).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let vectors = Spoiled::new();
-    vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let path = vectors.folder.path().join("run.ndjson");
+    let written = faulty("codec-strings-end-at-zero");
+    let path = written.folder.path().join("run.ndjson");
     let report = format!("ndjson={}", path.display());
-    run(&["run", "--vectors", vectors.path(), "--filter", "codec/strings/**", "--report", &report]);
+    run(&["run", &written.path, "--filter", "codec/strings/**", "--report", &report]);
     let text = std::fs::read_to_string(path).expect("the report");
     assert!(text.lines().any(|line| line.contains("\"outcome\":\"fail\"")), "a failure is among the events");
     for line in text.lines() {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{Spoiled, iaspec, manifest, run, shell};
+use support::{faulty, iaspec, manifest, run, shell};
 
 #[test]
 fn filters_clauses_and_tiers_narrow_the_selection() {
@@ -77,11 +77,8 @@ fn cases_that_need_aes_are_skipped_with_the_reason_where_the_subject_lacks_it() 
 
 #[test]
 fn the_result_is_the_same_at_any_number_of_jobs() {
-    let vectors = Spoiled::new();
-    vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let text = |jobs: &str| {
-        run(&["run", "--vectors", vectors.path(), "--filter", "codec/**", "--jobs", jobs]).stdout
-    };
+    let written = faulty("codec-strings-end-at-zero");
+    let text = |jobs: &str| run(&["run", &written.path, "--jobs", jobs]).stdout;
     let one = text("1");
     assert!(one.contains("field `string` is read wrongly"), "{one}");
     assert_eq!(one, text("3"));
@@ -109,9 +106,8 @@ fn repetitions_count_each() {
 
 #[test]
 fn the_command_shown_with_a_failure_runs_that_case_alone() {
-    let vectors = Spoiled::new();
-    vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let ran = run(&["run", "--vectors", vectors.path(), "--filter", "codec/**"]);
+    let written = faulty("codec-strings-end-at-zero");
+    let ran = run(&["run", &written.path]);
     let again = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("again: ")).expect("a command");
     let output = std::process::Command::new("sh").args(["-c", again]).output().expect("sh");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -152,9 +148,8 @@ fn a_report_of_an_unwritable_place_is_refused_before_the_run() {
 
 #[test]
 fn colours_are_for_those_who_want_them() {
-    let vectors = Spoiled::new();
-    vectors.replace("codec/strings.yaml", "bytes: \"01 61\"", "bytes: \"01 62\"");
-    let arguments = ["run", "--vectors", vectors.path(), "--filter", "codec/strings/*"];
+    let written = faulty("codec-strings-end-at-zero");
+    let arguments = ["run", &written.path, "--filter", "codec/strings/*"];
     assert!(!run(&arguments).stdout.contains('\u{1b}'));
     let forced =
         iaspec().args(arguments).env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1").output().expect("iaspec");

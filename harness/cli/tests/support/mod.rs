@@ -114,6 +114,11 @@ pub(crate) fn shell(script: &str) -> Written {
     manifest(&format!("command: [sh, -c, {quoted}]\nsupports: {{encryption: [aes]}}\nstop: {{within: 2s}}"))
 }
 
+/// A manifest of the reference codec with a fault of the catalogue.
+pub(crate) fn faulty(fault: &str) -> Written {
+    manifest(&format!("command: [iaspec, codec, --fault, {fault}]\nsupports: {{encryption: [aes]}}"))
+}
+
 /// Whether a program that a test needs is there; where it is not, the test says so and passes, or fails if
 /// `IASPEC_REQUIRE_TOOLS=1` demands it.
 pub(crate) fn has_tool(name: &str) -> bool {

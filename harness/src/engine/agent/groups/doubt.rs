@@ -117,17 +117,21 @@ impl Run<'_, '_, '_> {
             let beat = Beat::begun(&self.pauses, asked);
             let answered = health.beat().await;
             drop(beat);
-            let mut pauses = self.pauses.borrow_mut();
-            pauses.given_up = None;
-            let took = asked.elapsed();
-            let strained = self.lateness.since(asked).is_some_and(|strain| strain.is_too_much_of(took));
-            if took > STILL && !strained {
-                pauses.seen.push((asked, asked + took));
-            }
-            drop(pauses);
+            self.note_beat(asked);
             if !answered {
                 return std::future::pending().await;
             }
+        }
+    }
+
+    /// Notes that a subject, asked at a time, has just answered.
+    fn note_beat(&self, asked: Instant) {
+        let mut pauses = self.pauses.borrow_mut();
+        pauses.given_up = None;
+        let took = asked.elapsed();
+        let strained = self.lateness.since(asked).is_some_and(|strain| strain.is_too_much_of(took));
+        if took > STILL && !strained {
+            pauses.seen.push((asked, asked + took));
         }
     }
 
