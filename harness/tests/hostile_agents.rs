@@ -25,6 +25,25 @@ fn hostile(behaviour: &str, number: u32) -> Seen {
     run(&corpus(), &Setup::hostile(behaviour, number))
 }
 
+#[test]
+fn an_agent_that_is_stopped_from_outside_fails_no_case() {
+    let seen = run(&corpus(), &Setup::hostile("is-stopped-for-8s", 8));
+    assert_eq!(seen.tally, Tally { passed: 16, ..Tally::default() }, "{:?}", seen.problems());
+    let again: Vec<&str> = seen.cases.values().filter_map(|case| case.reason.as_deref()).collect();
+    assert!(!again.is_empty());
+    for reason in again {
+        assert!(reason.contains("alone, because "), "{reason}");
+        assert!(reason.contains("the machine held the subject up for "), "{reason}");
+    }
+}
+
+// Hosts of an agent have 5 s after its end (SES-6), and each takes a moment.
+#[test]
+fn what_ends_soon_after_its_agent_is_not_left_behind() {
+    let seen = run(&corpus(), &Setup::hostile("leaves-a-child-for-a-moment", 0));
+    assert_eq!((seen.tally.passed, seen.warnings()), (16, Vec::<&str>::new()), "{:?}", seen.problems());
+}
+
 #[rstest]
 #[case("pauses-for-6s")]
 #[case("pauses-for-9s")]

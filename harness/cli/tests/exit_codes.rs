@@ -72,7 +72,7 @@ fn what_is_milder_than_a_failure_ends_with_0_and_with_1_under_strict(
 fn a_subject_of_which_nothing_runs_ends_with_3_and_names_the_member() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().join("subject.yaml");
-    std::fs::write(&path, "name: bare\nrole: agent\ncommand: [true]\n").expect("a manifest");
+    std::fs::write(&path, "name: bare\nrole: agent\ncommand: [\"true\"]\n").expect("a manifest");
     for strict in [&[][..], &["--strict"]] {
         let ran = run(&[&["run", &path.display().to_string()], strict].concat());
         assert_eq!(ran.code, Some(3), "{ran:?}");

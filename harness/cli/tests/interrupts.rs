@@ -104,3 +104,26 @@ fn a_signal_while_the_subject_is_being_stopped_ends_that_too() {
 
 /// The tests count the same processes.
 static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+// As by a suspension of the machine: deadlines are over before anything that came is looked at.
+#[test]
+fn a_run_that_is_stopped_for_a_while_fails_no_case() {
+    let _one_at_a_time = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let filters = ["meta/root_path/*", "framing/segments/*", "handshake/timeout/silent", "client/timeouts/*"];
+    let mut words = vec!["run", "--encryption", "none", "--answer-within", "4s"];
+    words.extend(filters.iter().flat_map(|filter| ["--filter", filter]));
+    let mut child =
+        iaspec().args(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("iaspec");
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill").success());
+    };
+    std::thread::sleep(Duration::from_millis(1500));
+    signal("STOP");
+    std::thread::sleep(Duration::from_secs(6));
+    signal("CONT");
+    let mut told = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut told).expect("the output");
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{told}");
+    assert!(told.trim_end().ends_with(" 0 skipped") && told.contains(" passed, 0 failed, "), "{told}");
+}

@@ -113,6 +113,11 @@ fn decode(case: &CodecCase, corpus: &Corpus, bytes: &[u8], expected: &DecodeExpe
         (DecodeExpectation::Value { .. }, Err(error)) => {
             Some((span, format!("the bytes do not decode: {}", why(&error))))
         }
+        // `fails: crypto` of an encrypted part that runs past the end, too, of which a codec may say either.
+        (
+            DecodeExpectation::Malformed { or_crypto: true, .. },
+            Err(Undecodable { wrong: Wrong::Crypto, .. }),
+        ) if entry.fails.is_some() => None,
         (DecodeExpectation::Malformed { at, .. }, outcome) => {
             malformed(case, *at, span, outcome.err().as_ref())
         }

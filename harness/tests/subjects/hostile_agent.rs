@@ -88,6 +88,11 @@ fn before(options: &Options, port: u16, words: &[String]) -> u16 {
             }
             thread::sleep(FOREVER);
         }
+        "leaves-a-child-for-a-moment" => {
+            let script =
+                format!("while kill -0 {} 2>/dev/null; do sleep 0.1; done; sleep 2", std::process::id());
+            Command::new("sh").args(["-c", &script]).process_group(0).spawn().unwrap();
+        }
         "leaves-children" => {
             for _ in 0..3 {
                 Command::new("sleep").arg("3600").process_group(0).spawn().unwrap();
@@ -113,6 +118,11 @@ fn accepted(options: &Options, number: u32, words: &[String]) {
         "crashes-on-connection" => {
             eprintln!("connection {number} was too much");
             std::process::abort();
+        }
+        // Stopped from outside, as by a debugger or the suspension of a container.
+        "is-stopped-for-8s" if is_first_time() => {
+            let script = format!("kill -STOP {0}; sleep 8; kill -CONT {0}", std::process::id());
+            Command::new("sh").args(["-c", &script]).process_group(0).spawn().unwrap();
         }
         // Longer than a case waits, and longer than the harness waits for any answer.
         "pauses-for-6s" | "pauses-for-9s" if is_first_time() => {

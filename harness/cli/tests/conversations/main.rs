@@ -19,7 +19,7 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use iaspec_harness::event::{CaseResult, Event};
+use iaspec_harness::event::{CaseResult, Event, Exchange, Happening};
 use iaspec_harness::vectors::transcript::Party;
 use iaspec_harness::vectors::{Corpus, CorpusFiles, TranscriptCase};
 use iaspec_harness::verdict::Outcome;
@@ -55,6 +55,9 @@ fn read(report: &Path) -> Vec<CaseResult> {
     events.lines().filter_map(result).collect()
 }
 
+/// Files of cases with more exchanges than a record keeps, or whose connections come in no order.
+const NOT_KEPT: [&str; 2] = ["framing/long_life", "handshake/open_files"];
+
 #[test]
 fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
     let (corpus, findings) = Corpus::load(&CorpusFiles::embedded());
@@ -73,6 +76,12 @@ fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
         .collect();
     for result in results(&filters.iter().map(String::as_str).collect::<Vec<_>>()) {
         let (file, _) = result.case.rsplit_once('/').expect("folder, file, id");
+        let is_forwarded = |exchange: &Exchange| {
+            matches!(exchange.what, Happening::HostReceived | Happening::HostSent)
+        };
+        if NOT_KEPT.contains(&file) || result.conversation.iter().any(is_forwarded) {
+            continue;
+        }
         let told = telling::case(&result, cases[result.case.as_str()]);
         files.entry(file.to_owned()).or_default().insert(result.case.clone(), told);
     }

@@ -315,3 +315,20 @@ fn symbols<'a>(step: &'a Step, found: &mut dyn FnMut(&'a Symbol)) {
         frame.symbols(&mut each);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{Corpus, CorpusFiles};
+
+    #[test]
+    fn a_client_is_given_lines_without_an_id_alone() {
+        let (corpus, _) = Corpus::load(&CorpusFiles::embedded());
+        let cases = || corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+        let alone = |name: &str| cases().find(|case| case.name == name).is_some_and(needs_own_client);
+        assert!(alone("client/driver/not-json:text"));
+        assert!(alone("client/driver/not-json:no-id"));
+        assert!(!alone("client/driver/unknown:op"));
+        assert!(!alone("client/root_path/texts:empty"));
+    }
+}
