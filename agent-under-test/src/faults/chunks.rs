@@ -62,3 +62,36 @@ pub(super) fn local_ticks() -> i64 {
     let minutes = 60 * parts.next().unwrap_or(0) + parts.next().unwrap_or(0);
     sign * minutes * 600_000_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_change_places_and_are_doubled_or_lost() {
+        let whole: Vec<u8> = [1, 2, 3].iter().flat_map(|byte| vec![*byte; PIECE]).collect();
+        let firsts = |bytes: &[u8]| bytes.chunks(PIECE).map(|piece| piece[0]).collect::<Vec<u8>>();
+        let (mut swapped, mut doubled, mut lost) = (whole.clone(), whole.clone(), whole.clone());
+        swap(&mut swapped);
+        double(&mut doubled);
+        lose(&mut lost);
+        assert_eq!(
+            (firsts(&swapped), firsts(&doubled), firsts(&lost)),
+            (vec![2, 1, 3], vec![1, 1, 3], vec![1, 3])
+        );
+        let mut short = whole[..PIECE].to_vec();
+        swap(&mut short);
+        double(&mut short);
+        lose(&mut short);
+        assert_eq!(short, whole[..PIECE], "one piece stays as it is");
+    }
+
+    #[test]
+    fn text_suffers_at_the_ends_of_pieces_alone() {
+        let (good, bad) = (format!("{}😀", "a".repeat(62)), format!("{}😀", "a".repeat(63)));
+        assert_eq!(encoded_in_pieces(&good), good);
+        assert_eq!(encoded_in_pieces(&bad), format!("{}\u{fffd}\u{fffd}", "a".repeat(63)));
+        assert_eq!(decoded_in_pieces("é", 4094), "é");
+        assert_eq!(decoded_in_pieces("é", 4095), "\u{fffd}\u{fffd}");
+    }
+}

@@ -17,7 +17,7 @@ const MOST_MESSAGES: usize = 65_535;
 const STALL: i32 = 108;
 
 /// Bytes that are kept of each message.
-const KEPT: usize = 1 << 10;
+const KEPT: usize = 2 << 10;
 
 /// What is counted while a host stalls.
 const STALLED: &str = "stalled";
