@@ -11,7 +11,7 @@ use iaspec_shm::raw::{Flag, HeaderField, Raw};
 use iaspec_shm::{Direction, Role, Side, State};
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::ring::{RIGHT, RingFault, Tells};
+use super::ends::{RIGHT, RingFault, Tells};
 use super::{CORRECT, HostFault};
 use crate::faults::talk::number;
 use crate::host::Start;

@@ -6,10 +6,10 @@
 //! [`core`](crate::host::core).
 
 mod attaching;
+mod ends;
 mod hostile;
 mod messages;
 mod probe;
-mod ring;
 mod rings;
 mod service;
 mod watching;
@@ -22,7 +22,7 @@ use iaspec_shm::raw::{HeaderField, Raw};
 use iaspec_shm::{AttachError, Attached, Expected, Field};
 use serde_json::{Map, Value};
 
-use self::ring::{RIGHT, RingFault};
+use self::ends::{RIGHT, RingFault};
 use super::talk::Message;
 use crate::host::Start;
 
@@ -137,7 +137,7 @@ enum Launching {
     Slow,
     /// Nobody ends it.
     Left,
-    /// The process ID that is told is the host's.
+    /// The process ID in the answer is the host's.
     Misnamed,
 }
 
@@ -198,7 +198,7 @@ fn pretend(pretence: Pretence, start: &Start) -> Ended {
     Ended::Code(1)
 }
 
-/// The names of what the probe can be told to be towards an agent that is tested.
+/// The names of the ways in which the probe can treat an agent that is tested.
 pub fn conducts() -> impl Iterator<Item = &'static str> {
     hostile::CONDUCTS.iter().map(|(name, _)| *name)
 }

@@ -61,14 +61,14 @@ fn answered(message: Message, command: i32, at: usize, change: impl FnOnce(i32) 
     if is_exception(&message) { message.frame() } else { changed(message, command, at, change) }
 }
 
-/// Whether an answer tells of an exception.
+/// Whether an answer reports an exception.
 pub(super) fn is_exception(message: &Message) -> bool {
     let kinds = [&b"UnknownCommand"[..], b"Malformed", b"ProbeException", b"IOException"];
     let kind = message.data.get(6..).unwrap_or_default();
     message.data.get(4) == Some(&1) && kinds.iter().any(|known| kind.starts_with(known))
 }
 
-/// Answers in another order: a delayed one holds up those behind it.
+/// Answers in another order: a delayed one holds up those after it.
 fn in_turn(mut message: Message, memory: &mut Memory, out: &mut Vec<Vec<u8>>) {
     // A delayed echo becomes a stall of the same length, and then an echo.
     if message.command == 102 && message.data.len() >= 8 {

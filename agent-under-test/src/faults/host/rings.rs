@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ring::{Close, Counts, Falls, RIGHT, RingFault, Tells};
+use super::ends::{Close, Counts, Falls, RIGHT, RingFault, Tells};
 use super::{CORRECT, Closing, HostFault};
 
 const fn ring(name: &'static str, ring: RingFault) -> HostFault {

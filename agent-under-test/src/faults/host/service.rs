@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use iaspec_shm::raw::Raw;
 use iaspec_shm::{State, end_with_this_thread};
 
-use super::ring::{Broken, Rings};
+use super::ends::{Broken, Rings};
 use super::{Closing, Ended, HostFault, Launching, Lengths, Meddle, Memory, Opening, Orphaned};
 use super::{hostile, watching};
 use crate::faults::talk::{Message, number};
@@ -228,7 +228,7 @@ impl Service<'_> {
         Ok(1)
     }
 
-    /// Publishes messages at the moments at which an agent falls asleep, and tells whether it lost one.
+    /// Publishes messages at the moments at which an agent falls asleep, and answers whether it lost one.
     fn watch_agent(&mut self) -> Result<(), Broken> {
         while !self.out.is_empty() {
             self.write()?;

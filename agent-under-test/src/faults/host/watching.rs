@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iaspec_shm::raw::{Flag, Raw};
 use iaspec_shm::{Direction, Side};
 
-use super::ring::{Broken, Rings};
+use super::ends::{Broken, Rings};
 use crate::host::Start;
 
 /// How many messages are published; the case that asks for it counts them.

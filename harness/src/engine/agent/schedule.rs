@@ -130,7 +130,7 @@ impl Player {
         }
     }
 
-    /// Stores bytes behind those in the ring to the host; they must fit.
+    /// Stores bytes after those in the ring to the host; they must fit.
     fn store(&self, bytes: &[u8]) -> u64 {
         let written = self.raw.counter(THERE, Side::Producer);
         self.raw.store(THERE, written, bytes);

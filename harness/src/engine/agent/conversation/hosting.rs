@@ -45,6 +45,9 @@ const REFUSES: &str = "SHM-4";
 /// How often a segment is looked at of which no bell tells.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// How often it is looked at whether a host has changed a segment that it must refuse.
+const CHANGES_LOOK: Duration = Duration::from_millis(20);
+
 /// The request at the end, an echo: length 10, command 101, a token, bytes of no pattern.
 const LAST_REQUEST: [u8; 18] =
     [10, 0, 0, 0, 101, 0, 0, 0, 0x5a, 0xc3, 0x17, 0x7e, 0x9d, 0x02, 0xf4, 0x6b, 0x31, 0x88];
@@ -361,7 +364,15 @@ impl Conversation<'_> {
             (None, Some(_)) => "the end by a signal".to_owned(),
             (None, None) => "its end".to_owned(),
         };
-        let Some(ending) = host.ended(since + within).await else {
+        let deadline = since + within;
+        let mut ending = None;
+        while ending.is_none() && Instant::now() < deadline {
+            ending = host.ended(deadline.min(Instant::now() + CHANGES_LOOK)).await;
+            if ending.is_none() {
+                self.leaves_alone(step, host)?;
+            }
+        }
+        let Some(ending) = ending else {
             let expected = format!("{expected} within {}", TimeSpan(within));
             let mismatch = Mismatch::words("the host did not end", expected, "it still runs");
             return Err(self.too_late(step, "exits", mismatch));
@@ -379,6 +390,11 @@ impl Conversation<'_> {
             let mismatch = Mismatch::words("the host ended in another way", expected, actual + &log);
             return Err(self.stumble(step, "exits", mismatch));
         }
+        self.leaves_alone(step, host)
+    }
+
+    /// Looks whether a host has changed a segment that it must refuse.
+    fn leaves_alone(&self, step: &Spot<Step>, host: &Host) -> Outcome {
         match host.changed_at().filter(|_| host.is_refused) {
             None => Ok(()),
             Some(offset) => {

@@ -33,7 +33,7 @@ pub(super) fn sleeps_on(pid: i32, still: impl Fn() -> bool) -> bool {
     })
 }
 
-/// The letter of a state, behind the program's name in parentheses.
+/// The letter of a state, which follows the program's name in parentheses.
 fn state(path: &std::path::Path) -> Option<char> {
     let text = std::fs::read_to_string(path).ok()?;
     text.rsplit_once(')')?.1.trim_start().chars().next()

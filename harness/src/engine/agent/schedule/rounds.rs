@@ -30,7 +30,7 @@ const BURST_MESSAGE: u64 = 17;
 const LOOKS: usize = 80;
 const LOOK_WITHIN: Duration = Duration::from_millis(8);
 
-/// When to act in each round, as a time behind the moment at which the host has done its work.
+/// When to act in each round, as a time after the moment at which the host has done its work.
 struct Sweep {
     /// How long it takes to fall asleep.
     usual: Duration,

@@ -1,4 +1,4 @@
-//! Schedules about a host that tells of bytes and room: an agent that sleeps must be woken, and bells ring after counts.
+//! Schedules about a host that announces bytes and room: an agent that sleeps must be woken, and bells ring after counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -18,10 +18,10 @@ pub(super) type Half = (Direction, Side);
 /// How long a witness sleeps that nobody wakes.
 const SLEEP: Duration = Duration::from_secs(30);
 
-/// How long what has told may take to be found out, at most, before the host is looked at.
+/// How long a witness may take to notice that it was woken, before the host is looked at.
 const QUICK: Duration = Duration::from_millis(10);
 
-/// A thread that sleeps on a bell whenever it is told to.
+/// A thread that sleeps on a bell when it is asked to.
 struct Witness {
     thread: i32,
     tell: mpsc::Sender<u32>,
@@ -89,7 +89,7 @@ impl Drop for Witness {
     }
 }
 
-/// What the host does before it tells, behind which the agent says that it waits.
+/// What the host does before it announces a change; the agent says that it waits some time after it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Cue {
     /// The agent waits from the beginning.
@@ -102,7 +102,7 @@ enum Cue {
     Read,
 }
 
-/// How long after each cue the host tells, as far as it is known, and in how many rounds the cue was seen.
+/// How long after each cue the host announces the change, as far as it is known, and in how many rounds the cue was seen.
 struct Leads([Duration; 4], u32);
 
 /// So many cues must be seen, unless that takes too long: on a busy machine most come while the harness does not look.
@@ -117,7 +117,7 @@ impl Leads {
         (cue, self.0[cue as usize].mul_f64(1.25 * share))
     }
 
-    /// So long after that cue the host told. A host that took longer than usual was often kept from the processor, so that
+    /// The host announced the change so long after that cue. A host that took longer than usual was often kept from the processor, so that
     /// counts for less.
     fn learn(&mut self, cue: Cue, lead: Duration) {
         let known = &mut self.0[cue as usize];
@@ -184,7 +184,7 @@ impl Player {
         ))
     }
 
-    /// Asks, and says some time after a cue that the agent waits; tells whether it has to be woken.
+    /// Asks, and says some time after a cue that the agent waits; true if the agent has to be woken.
     fn round(&mut self, half: Half, cue: Cue, wait: Duration, leads: &mut Leads) -> Result<bool, Found> {
         let before = self.raw.counter(half.0, half.1);
         let request = self.request();
@@ -239,7 +239,7 @@ impl Player {
         let when =
             if cue == Cue::Before { "slept" } else { "had said that it waits, before the count changed" };
         let expected = format!("an agent that sleeps is woken for {what}");
-        Err(Found::wrong(&expected, format!("the agent {when}, the host told of {what}, and woke nobody")))
+        Err(Found::wrong(&expected, format!("the agent {when}, the host announced {what}, and woke nobody")))
     }
 
     /// Each change of a count is followed by a ring of its bell, and none rings before.

@@ -23,9 +23,9 @@ pub(super) struct RingFault {
     pub(super) for_bytes: Falls,
     /// How it waits for room.
     pub(super) for_room: Falls,
-    /// How it tells of bytes that it has written.
+    /// How it announces bytes that it has written.
     pub(super) publish: Tells,
-    /// How it tells of room that it has made.
+    /// How it announces room that it has made.
     pub(super) release: Tells,
     /// How often it looks at an agent that does not ring.
     pub(super) poll: Duration,
@@ -66,7 +66,7 @@ pub(super) enum Falls {
     Looks(Duration),
 }
 
-/// How a side tells of a change.
+/// How a side announces a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tells {
     /// Count, bell, fence, flag, wake.
@@ -184,7 +184,7 @@ impl Rings {
         Ok(bytes)
     }
 
-    /// Puts in what fits, and tells how many bytes that were.
+    /// Puts in what fits, and returns how many bytes that were.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
         let count = self.room()?.min(bytes.len());
         if count == 0 {
@@ -197,7 +197,7 @@ impl Rings {
         Ok(count)
     }
 
-    /// Stores a count and tells of it; `asleep` is what the agent's flag said before bytes were moved.
+    /// Stores a count and announces it; `asleep` is what the agent's flag said before bytes were moved.
     fn tell(&self, ring: Direction, side: Side, count: u64, tells: Tells, asleep: bool) {
         let store = || self.raw.set_counter(ring, side, count);
         let ring_bell = || self.ring(ring, side);
@@ -316,7 +316,7 @@ impl Rings {
                 if ready() {
                     return;
                 }
-                keep_house();
+                do_other_work();
                 let bell = self.raw.bell(ring, peer);
                 announce(1);
                 self.raw.sleep(ring, peer, bell, timeout);
@@ -324,7 +324,7 @@ impl Rings {
             Falls::BellLate => {
                 announce(1);
                 if !ready() {
-                    keep_house();
+                    do_other_work();
                     let bell = self.raw.bell(ring, peer);
                     self.raw.sleep(ring, peer, bell, timeout);
                 }
@@ -426,7 +426,7 @@ fn other(side: Side) -> Side {
 }
 
 /// What a host does between a look and its sleep that has its order wrong: it sees to its children and its agent.
-fn keep_house() {
+fn do_other_work() {
     for _ in 0..4 {
         std::hint::black_box(iaspec_shm::parent_pid());
     }
