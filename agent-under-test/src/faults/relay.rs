@@ -69,6 +69,8 @@ pub(super) struct Wire {
     pub(super) loses_rest: bool,
     /// While something waits for one of the two, nothing is read from that one.
     pub(super) one_way: bool,
+    /// The socket of the client is never closed, though its end is told.
+    pub(super) stays_open: bool,
     /// The client is gone, and the agent is not told.
     pub(super) orphaned: bool,
     /// The time since the begin.
@@ -99,6 +101,9 @@ pub(super) async fn relay(client: TcpStream, agent: TcpStream, meddler: &mut dyn
     meddler.begin(&mut relay.wire);
     // However it goes, the connection is over.
     let _ = relay.run(meddler).await;
+    if relay.wire.stays_open {
+        std::mem::forget(relay.client);
+    }
 }
 
 struct Relay {

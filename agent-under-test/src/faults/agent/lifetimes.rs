@@ -1,6 +1,5 @@
 //! Faults of what lasts: files, processes and sessions that are kept for too long or ended too early.
 
-use std::fs::File;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -19,13 +18,6 @@ const TOKEN_AND_CODE: [u8; 8] = [0; 8];
 
 /// How long after the end of an idle host a timer fires that should be gone.
 const LATE_TIMER: Duration = Duration::from_secs(2);
-
-/// Leaves a file open for ever.
-fn leave_open() {
-    if let Ok(file) = File::open("/dev/null") {
-        std::mem::forget(file);
-    }
-}
 
 /// Has the host of a conversation end.
 fn end_host(wire: &mut Wire) {
@@ -57,19 +49,13 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a-file-left-open-for-each-refused-handshake",
         reads_any_id: true,
-        hello: Some(|hello, _, _| {
-            if !is_protocol(hello) {
-                leave_open();
-            }
-        }),
+        hello: Some(|hello, _, wire| wire.stays_open = !is_protocol(hello)),
         ..CORRECT
     },
     Fault {
         name: "a-file-left-open-for-each-vanished-client",
         client_ended: Some(|rest, facts, wire| {
-            if !facts.acknowledged {
-                leave_open();
-            }
+            wire.stays_open = !facts.acknowledged;
             pass_end(rest, wire);
         }),
         ..CORRECT
