@@ -16,7 +16,7 @@ use rstest::rstest;
 
 /// All clauses of the protocol in its order, with their tiers, the deciding one first.
 #[rustfmt::skip]
-const PROTOCOL: [(&str, &[Tier]); 112] = [
+const PROTOCOL: [(&str, &[Tier]); 140] = [
     ("HS-1", &[D]),
     ("HS-2", &[D]),
     ("HS-3", &[D]),
@@ -129,6 +129,34 @@ const PROTOCOL: [(&str, &[Tier]); 112] = [
     ("DRV-10", &[C]),
     ("DRV-11", &[C]),
     ("DRV-12", &[C]),
+    ("SHM-1", &[C]),
+    ("SHM-2", &[C]),
+    ("SHM-3", &[C]),
+    ("SHM-4", &[C]),
+    ("SHM-5", &[C]),
+    ("SHM-6", &[C]),
+    ("SHM-7", &[C]),
+    ("SHM-8", &[C]),
+    ("SHM-9", &[C]),
+    ("SHM-10", &[C]),
+    ("SHM-11", &[C]),
+    ("SHM-12", &[C]),
+    ("SHM-13", &[C]),
+    ("SHM-14", &[C]),
+    ("SHM-15", &[C]),
+    ("SHM-16", &[C]),
+    ("PRB-1", &[C]),
+    ("PRB-2", &[C]),
+    ("PRB-3", &[C]),
+    ("PRB-4", &[C]),
+    ("PRB-5", &[C]),
+    ("PRB-6", &[C]),
+    ("PRB-7", &[C]),
+    ("PRB-8", &[C]),
+    ("PRB-9", &[C]),
+    ("PRB-10", &[C]),
+    ("PRB-11", &[C]),
+    ("PRB-12", &[C]),
 ];
 
 fn clauses() -> Clauses {

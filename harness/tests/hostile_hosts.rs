@@ -122,7 +122,11 @@ fn an_answer_too_many_is_found_at_the_end() {
 }
 
 #[rstest]
-#[case::attaches_to_everything("attaches-to-everything", "the host did not end", "it still runs")]
+#[case::attaches_to_everything(
+    "attaches-to-everything",
+    "the host changed a segment that it must not attach to",
+    "another byte at offset 0x18"
+)]
 #[case::spoils_before_it_refuses(
     "spoils-before-it-refuses",
     "the host changed a segment that it must not attach to",

@@ -152,7 +152,7 @@ codec:
     let document = serde_json::to_value(Export::new(&corpus)).expect("JSON");
     let expected = json!([
         {
-            "name": "codec/x/a", "clauses": ["DAT-2", "DAT-6"], "tier": "H", "type": "string",
+            "name": "codec/x/a", "clauses": ["DAT-2", "DAT-6"], "tier": "D", "type": "string",
             "checks": [
                 {"op": "encode", "value": "abab", "expected": {"hex": "0461626162"}},
                 {"op": "decode", "hex": "0461626162ff", "expected": {"decoded": {"value": "abab", "rest": 1}}},

@@ -76,9 +76,8 @@ fn every_conversation_with_the_reference_agent_is_as_it_was_read() {
         .collect();
     for result in results(&filters.iter().map(String::as_str).collect::<Vec<_>>()) {
         let (file, _) = result.case.rsplit_once('/').expect("folder, file, id");
-        let is_forwarded = |exchange: &Exchange| {
-            matches!(exchange.what, Happening::HostReceived | Happening::HostSent)
-        };
+        let is_forwarded =
+            |exchange: &Exchange| matches!(exchange.what, Happening::HostReceived | Happening::HostSent);
         if NOT_KEPT.contains(&file) || result.conversation.iter().any(is_forwarded) {
             continue;
         }

@@ -20,7 +20,8 @@ use crate::exit::Failure;
 
 pub(crate) const HELP: &str = "\
 Each fault is a mistake that implementers make, built into the reference implementation. The suite has
-to fail it by a case of a clause that the fault breaks, and may not fail cases that have nothing to do
+to fail it by a case of a clause that the fault breaks, as gravely as that clause demands (of a
+documented, regression or contract clause by `fail`), and may not fail cases that have nothing to do
 with it: a case fails for a fault only if it cites one of the fault's clauses, or one that the catalogue
 names beside them with the reason.
 
@@ -32,7 +33,7 @@ Examples:
 
 Exit codes:
   0    every fault is caught, by a case of its own clauses and by no case that has nothing to do with it
-  1    a fault survives, or cases fail that have nothing to do with it
+  1    a fault survives, or is caught too mildly, or cases fail that have nothing to do with it
   2    the command line, the catalogue or a vector is wrong
   3    a subject could not be run
   130  interrupted by SIGINT (143: by SIGTERM)";
