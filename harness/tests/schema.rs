@@ -171,6 +171,6 @@ codec:
         },
     ]);
     assert_eq!(document["codec"], expected);
-    assert_eq!(document["clauses"].as_array().map(Vec::len), Some(98));
+    assert_eq!(document["clauses"].as_array().map(Vec::len), Some(140));
     assert_eq!(document["clauses"][0]["id"], "HS-1");
 }
