@@ -73,9 +73,28 @@ impl Run<'_, '_, '_> {
         }
     }
 
+    /// The same of a case that ran alone.
+    pub(super) fn settle_alone(&self, turn: Turn, asked: &Asked, alone: Alone) {
+        match alone {
+            Alone::Concluded(report) => self.settle(turn, asked, report),
+            Alone::Ill(ailment, report) => match self.hindered(&ailment, report.began) {
+                Some(strain) => {
+                    let report = Report { ailment: Some(ailment), ..report };
+                    self.postpone(turn, asked, &report, Cause::Strain(strain));
+                }
+                None => self.conclude_alone(turn, Alone::Ill(ailment, report)),
+            },
+            alone @ Alone::NotRunning(_) => self.conclude_alone(turn, alone),
+        }
+    }
+
     /// What may be the reason of a case's failure but its subject.
     pub(super) fn doubt(&self, turn: Turn, report: &Report) -> Option<Cause> {
-        let Some(Trouble::Stumble(stumble)) = &report.course.trouble else { return None };
+        let stumble = match (&report.course.trouble, &report.ailment) {
+            (Some(Trouble::Stumble(stumble)), _) => stumble,
+            (None, Some(ailment)) => return self.hindered(ailment, report.began).map(Cause::Strain),
+            _ => return None,
+        };
         if stumble.timeless {
             return None;
         }
@@ -86,11 +105,21 @@ impl Run<'_, '_, '_> {
         strained.map(Cause::Strain).or_else(paused)
     }
 
+    /// How much the machine held up harness or subject since a time, if that may be why the subject was found so.
+    pub(super) fn hindered(&self, ailment: &Ailment, since: Instant) -> Option<Strain> {
+        let strain = self.lateness.since(since)?;
+        (ailment.may_be_lateness() && strain.is_too_much_of(since.elapsed())).then_some(strain)
+    }
+
     pub(super) fn postpone(&self, turn: Turn, asked: &Asked, report: &Report, cause: Cause) {
         if let Cause::Pause { .. } = cause {
             self.pauses.borrow_mut().cases += 1;
         }
-        let (asked, at_first) = (asked.clone(), summary(report));
+        let at_first = match (&report.course.trouble, &report.ailment) {
+            (None, Some(ailment)) => ailment.to_string(),
+            _ => summary(report),
+        };
+        let asked = asked.clone();
         self.doubtful.borrow_mut().push_back(Doubtful { turn, asked, at_first, cause });
     }
 
@@ -138,12 +167,11 @@ impl Run<'_, '_, '_> {
     /// Whether a subject that fell silent, and does not do so again in any of the cases that were under way, is excused:
     /// once, or whenever the machine held it up. Gives the reason.
     pub(super) fn excuse(&self, ailment: &Ailment, since: Instant) -> Option<Cause> {
+        if let Some(strain) = self.hindered(ailment, since) {
+            return Some(Cause::Strain(strain));
+        }
         if !ailment.is_silence() {
             return None;
-        }
-        let silent = Instant::now().saturating_duration_since(since);
-        if let Some(strain) = self.lateness.since(since).filter(|strain| strain.is_too_much_of(silent)) {
-            return Some(Cause::Strain(strain));
         }
         let mut pauses = self.pauses.borrow_mut();
         if pauses.seen.iter().any(|(_, to)| *to < since) {
@@ -204,7 +232,7 @@ impl Run<'_, '_, '_> {
     fn is_unsure(&self, turn: Turn, alone: &Alone, strain: Strain, began: Instant) -> bool {
         match alone {
             Alone::Concluded(report) => self.doubt(turn, report).is_some(),
-            Alone::Ill(ailment, _) => ailment.is_silence() && strain.is_too_much_of(began.elapsed()),
+            Alone::Ill(ailment, _) => ailment.may_be_lateness() && strain.is_too_much_of(began.elapsed()),
             Alone::NotRunning(_) => strain.is_too_much_of(began.elapsed()),
         }
     }

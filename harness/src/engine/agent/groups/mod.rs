@@ -2,6 +2,7 @@
 
 mod doubt;
 mod held;
+mod looks;
 mod own;
 mod sharing;
 mod telling;
@@ -243,10 +244,10 @@ impl Run<'_, '_, '_> {
     async fn work(&self, work: Work) {
         match work {
             Work::Shared(asked, turns) => self.shared(&asked, turns).await,
-            Work::Own(asked, turn) => match self.once(turn, &asked).await {
-                Alone::Concluded(report) => self.settle(turn, &asked, report),
-                alone => self.conclude_alone(turn, alone),
-            },
+            Work::Own(asked, turn) => {
+                let alone = self.once(turn, &asked).await;
+                self.settle_alone(turn, &asked, alone);
+            }
         }
     }
 
@@ -287,7 +288,7 @@ impl Run<'_, '_, '_> {
                 Ok(subject) => subject,
                 Err(error) => return self.give_up(queue, &error.reason, error.log),
             };
-            let (health, first) = Health::first(&self.background, &subject, asked).await;
+            let (health, first) = self.first_look(&subject, asked).await;
             if let Err(Ailment::Broke(breakdown)) = &first
                 && breakdown.is_nonsense()
             {
@@ -307,7 +308,7 @@ impl Run<'_, '_, '_> {
             };
             if let Leg::Done = leg {
                 if first.is_ok()
-                    && let Err(ailment) = health.look().await
+                    && let Err(ailment) = self.last_look(&health).await
                 {
                     held.blame(&ailment);
                 }
@@ -484,6 +485,12 @@ impl Run<'_, '_, '_> {
             }
             match running.next().await {
                 None => break,
+                Some((turn, Alone::Ill(again, report)))
+                    if let Some(strain) = self.hindered(&again, report.began) =>
+                {
+                    let report = Report { ailment: Some(again), ..report };
+                    self.postpone(turn, asked, &report, Cause::Strain(strain));
+                }
                 Some((turn, Alone::Ill(again, report))) => {
                     blame.found = true;
                     blame.hangs += u32::from(again.is_silence());
@@ -536,27 +543,6 @@ impl Run<'_, '_, '_> {
         if let Some(stopped) = subject.stop().await {
             let complaints = stopped.complaints(by_lines, self.background.manifest.stop_within);
             complaints.into_iter().for_each(|complaint| self.notice(complaint));
-        }
-    }
-}
-
-impl<'a> Run<'a, '_, '_> {
-    /// Starts a subject: once more, if it was not ready in time on a machine that held somebody up.
-    async fn start(&self, asked: &Asked) -> Result<Subject<'a>, NotRunning> {
-        let mut attempts = 1;
-        loop {
-            let began = Instant::now();
-            let error = match Subject::start(self.background.manifest, asked).await {
-                Ok(subject) => return Ok(subject),
-                Err(error) => error,
-            };
-            let strain = self.lateness.since(began);
-            if attempts == MOST_ATTEMPTS
-                || !strain.is_some_and(|strain| strain.is_too_much_of(began.elapsed()))
-            {
-                return Err(error);
-            }
-            attempts += 1;
         }
     }
 }

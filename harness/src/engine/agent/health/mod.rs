@@ -64,6 +64,20 @@ impl Ailment {
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Ailment::Silent(_) | Ailment::HeldIsSilent(_) | Ailment::Hangs(_))
     }
+
+    /// Whether a machine that held harness or subject up can be the reason: the harness may have asked too late, too.
+    pub(super) fn may_be_lateness(&self) -> bool {
+        match self {
+            Ailment::Died(_) | Ailment::Refuses(_) | Ailment::DroppedHeld(_) => false,
+            Ailment::Broke(breakdown) => breakdown.is_silence(),
+            Ailment::Silent(_)
+            | Ailment::EndsHandshake(_)
+            | Ailment::HeldIsSilent(_)
+            | Ailment::Fails(_)
+            | Ailment::Hangs(_)
+            | Ailment::FailsHeld(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for Ailment {
@@ -221,5 +235,33 @@ impl<'a> Health<'a> {
             return Err(self.subject.breakdown().unwrap_or(ailment));
         }
         Err(timeout(DIES_WITHIN, self.subject.broken()).await.unwrap_or(ailment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_too_busy_is_no_reason_for_a_death() {
+        let words = || "closed (FIN)".to_owned();
+        let late = [
+            Ailment::Silent(Duration::ZERO),
+            // The harness may have sent the handshake too late.
+            Ailment::EndsHandshake(words()),
+            Ailment::HeldIsSilent(Duration::ZERO),
+            Ailment::Fails(words()),
+            Ailment::Hangs(words()),
+            Ailment::FailsHeld(words()),
+            Ailment::Broke(Breakdown::Silent(Duration::ZERO)),
+        ];
+        assert!(late.iter().all(Ailment::may_be_lateness));
+        let certain = [
+            Ailment::Died(Ending::Exited(0)),
+            Ailment::Refuses(words()),
+            Ailment::DroppedHeld(words()),
+            Ailment::Broke(Breakdown::ClosedOutput),
+        ];
+        assert!(!certain.iter().any(Ailment::may_be_lateness));
     }
 }
