@@ -21,6 +21,9 @@ const BEAT: Duration = Duration::from_millis(500);
 /// A subject that takes longer than this to answer stands still.
 const STILL: Duration = Duration::from_millis(1500);
 
+/// So many cases run again at most in a run against a subject that is known to be wrong.
+const MOST_DOUBTS_OF_WRONG_ONES: usize = 4;
+
 /// What may be the reason of a failure in place of the subject's own mistake.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
@@ -90,6 +93,10 @@ impl Run<'_, '_, '_> {
 
     /// What may be the reason of a case's failure but its subject.
     pub(super) fn doubt(&self, turn: Turn, report: &Report) -> Option<Cause> {
+        // A subject that is known to be wrong fails many cases, and each would run again for nothing.
+        if self.background.longest_wait.is_some() && self.doubts.get() >= MOST_DOUBTS_OF_WRONG_ONES {
+            return None;
+        }
         let stumble = match (&report.course.trouble, &report.ailment) {
             (Some(Trouble::Stumble(stumble)), _) => stumble,
             (None, Some(ailment)) => return self.hindered(ailment, report.began).map(Cause::Strain),
@@ -112,6 +119,7 @@ impl Run<'_, '_, '_> {
     }
 
     pub(super) fn postpone(&self, turn: Turn, asked: &Asked, report: &Report, cause: Cause) {
+        self.doubts.set(self.doubts.get() + 1);
         if let Cause::Pause { .. } = cause {
             self.pauses.borrow_mut().cases += 1;
         }

@@ -8,7 +8,7 @@ mod sharing;
 mod telling;
 mod waits;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -93,6 +93,7 @@ pub(in crate::engine) async fn run(
         jobs,
         began: Instant::now(),
         doubtful: RefCell::default(),
+        doubts: Cell::new(0),
         pauses: RefCell::default(),
         lateness: Lateness::measured(),
         in_flight: Semaphore::new(jobs),
@@ -203,6 +204,8 @@ struct Run<'a, 'r, 'b> {
     began: Instant,
     /// Cases that failed, maybe not by their subject's fault, and run again in the end.
     doubtful: RefCell<VecDeque<Doubtful>>,
+    /// How many there were so far.
+    doubts: Cell<usize>,
     /// When subjects stood still.
     pauses: RefCell<Pauses>,
     lateness: Lateness,
