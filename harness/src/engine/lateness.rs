@@ -32,6 +32,9 @@ const REMEMBERED: usize = 4096;
 /// A machine that takes more than this part of the time from harness or subject lets nothing be said about timing.
 const TOO_MUCH: f64 = 0.15;
 
+/// Less than this is never too much: no case waits for so little.
+const LEAST: Duration = Duration::from_millis(400);
+
 /// Measures as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lateness {
@@ -64,7 +67,7 @@ impl Strain {
 
     /// Whether it took so much of some time that what came too late proves nothing.
     pub(super) fn is_too_much_of(self, time: Duration) -> bool {
-        self.harness.max(self.subject).as_secs_f64() > TOO_MUCH * time.as_secs_f64()
+        self.harness.max(self.subject) > LEAST.max(time.mul_f64(TOO_MUCH))
     }
 }
 
@@ -164,11 +167,13 @@ mod tests {
         let lateness = Lateness::measured();
         let start = Instant::now();
         tokio::task::yield_now().await;
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(800));
         tokio::time::sleep(Duration::from_millis(50)).await;
         let late = lateness.since(start).unwrap();
-        assert!(late.harness >= Duration::from_millis(200), "{late:?}");
+        assert!(late.harness >= Duration::from_millis(600), "{late:?}");
         assert!(late.is_too_much_of(Duration::from_secs(1)), "{late:?}");
+        let little = Strain { harness: Duration::from_millis(128), ..Strain::default() };
+        assert!(!little.is_too_much_of(Duration::from_millis(300)), "a short case is not excused by little");
         assert!(!late.is_too_much_of(Duration::from_secs(60)), "{late:?}");
         let after = lateness.since(Instant::now());
         assert_eq!(after.map(|strain| strain.harness).unwrap_or_default(), Duration::ZERO);
