@@ -188,24 +188,4 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         ..CORRECT
     },
-    Fault {
-        name: "a-product-has-one-session",
-        request: Some(|message, facts, wire| {
-            if opens(&message, facts) {
-                let product = message.data.first().copied().unwrap_or(0);
-                facts.around.counts().insert(format!("product {product}"), facts.number);
-            }
-            wire.ask(&message);
-        }),
-        response: Some(|message, facts, wire| {
-            let product = facts.bound.map_or(0, |(product, _)| product);
-            let latest = facts.around.counts().get(&format!("product {product}")).copied();
-            if facts.bound.is_some() && latest.is_some_and(|latest| latest != facts.number) {
-                wire.cut = Some(Cut::Close);
-            } else {
-                wire.tell(&message);
-            }
-        }),
-        ..CORRECT
-    },
 ];

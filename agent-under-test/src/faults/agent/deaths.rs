@@ -22,8 +22,6 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Where a segment tells its host and its state (contract, section 2), and the state of a host that has finished.
 const HOST_PID: u64 = 0x18;
 const STATE: u64 = 0x1c;
-/// The state of a segment whose host is asked to finish; that of one whose host has done so is the next.
-const CLOSING: u32 = 2;
 const CLOSED: u32 = 3;
 
 /// Whether a request has the probe product die.
@@ -125,11 +123,6 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "segments-of-hosts-that-crashed-stay",
         beside: Some(|_| keep_segments(|segment| segment.state != CLOSED)),
-        ..CORRECT
-    },
-    Fault {
-        name: "segments-of-hosts-that-finished-stay",
-        beside: Some(|_| keep_segments(|segment| segment.has_host || segment.state >= CLOSING)),
         ..CORRECT
     },
     Fault {

@@ -41,7 +41,7 @@ pub(crate) struct Line {
     /// Cases that could not be run.
     pub(super) errors: Vec<Kill>,
     pub(super) millis: u64,
-    /// 2 where the first look was beside others and not clear.
+    /// More than 1 where the first look was beside others and not clear.
     attempts: u8,
 }
 
@@ -86,9 +86,9 @@ impl Line {
         self.own.iter().any(|kill| kill.at_weight)
     }
 
-    /// What was found by looking once more.
-    pub(super) fn again(self) -> Self {
-        Self { attempts: 2, ..self }
+    /// What was found by looking again.
+    pub(super) fn again(self, attempts: u8) -> Self {
+        Self { attempts, ..self }
     }
 
     /// Whether it is the fault of a name, and caught.

@@ -18,6 +18,9 @@ use super::matrix::{EmptyLine, Kill, Line, Matrix};
 use crate::exit::Failure;
 use crate::signals;
 
+/// How often a fault is looked for that is not found clearly: the first time beside others, then alone.
+const MOST_ATTEMPTS: u8 = 3;
+
 /// Cases of one subject under way at once.
 const JOBS: usize = 32;
 
@@ -83,10 +86,16 @@ impl<'a> Search<'a> {
             .map_err(|error| Failure::environment(format!("signals cannot be listened for: {error}")))?;
         let mut matrix = Matrix::new(self.catalogue);
         let doubtful = self.beside_each_other(&interrupt, &caught, &mut matrix).await?;
-        // What went wrong beside others is looked for once more with nothing else under way.
+        // What went wrong beside others is looked for again with nothing else under way.
         for (at, line) in doubtful {
-            let again = caught.get().is_none() && !line.is_clean();
-            matrix.add(if again { self.attempt(at, interrupt.clone()).await.again() } else { line })?;
+            let mut line = line;
+            for attempt in 2..=MOST_ATTEMPTS {
+                if caught.get().is_some() || line.is_clean() {
+                    break;
+                }
+                line = self.attempt(at, interrupt.clone()).await.again(attempt);
+            }
+            matrix.add(line)?;
         }
         let empty = (0..self.empty.len()).map(|at| self.try_empty(at, interrupt.clone()));
         let mut empty = stream::iter(empty).buffered(usize::from(self.arguments.jobs));
