@@ -1,6 +1,6 @@
 //! Faults of an agent with several clients: who hears a host, and who may be in a session (RTE-4, SES-4).
 
-use super::products::{comes_from_host, is_opened, is_product, opens, session};
+use super::products::{comes_from_host, is_opened, is_product, session};
 use crate::faults::fault::{CORRECT, Fault};
 use crate::faults::relay::{Cut, Wire};
 use crate::faults::talk::{Facts, Message, number};

@@ -6,8 +6,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
-
 use super::products::{is_opened, opens, session};
 use crate::faults::fault::{CORRECT, Fault};
 use crate::faults::relay::Cut;
@@ -19,8 +17,7 @@ const TOO_LATE: Duration = Duration::from_secs(10);
 /// How often it is looked for segments.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Where a segment tells its host and its state (contract, section 2), and the state of a host that has finished.
-const HOST_PID: u64 = 0x18;
+/// Where a segment tells its state (contract, section 2), and the state of a host that has finished.
 const STATE: u64 = 0x1c;
 const CLOSED: u32 = 3;
 
@@ -144,8 +141,6 @@ struct Seen {
     is_newest: bool,
     /// What its header says of it.
     state: u32,
-    /// Whether its host has not attached yet or is there.
-    has_host: bool,
 }
 
 /// Keeps segments that this process makes as long as a rule says so, and looks for ever.
@@ -166,14 +161,7 @@ fn keep_segments(stays: fn(&Seen) -> bool) {
             }
         }
         kept.retain(|_, (number, file)| {
-            let pid = field(file, HOST_PID);
-            let host = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            stays(&Seen {
-                number: *number,
-                is_newest: *number + 1 == count,
-                state: field(file, STATE),
-                has_host: host.is_none_or(|host| test_kill_process(host).is_ok()),
-            })
+            stays(&Seen { number: *number, is_newest: *number + 1 == count, state: field(file, STATE) })
         });
         thread::sleep(LOOK);
     }
