@@ -15,6 +15,8 @@
 //! - times, and the folder of the subject: `{roots}` is where the root paths lie, and `{n}` the lengths that
 //!   depend on how long its name is;
 //! - the number of a session that the agent chose: `{new}` where it was given, `{session of a}` where it was named;
+//! - whether a v1 client got the session from 1 to 999 that it wanted, which another case may have opened with that
+//!   number by then: `{wanted or new}`;
 //! - an end by the agent that no step waits for, because the case may be over before it comes; an awaited one is the
 //!   last line of its connection, because what the harness sent meanwhile may have been faster or slower;
 //! - whether an end was a FIN or an RST where the agent ended the connection before it acknowledged the handshake, or
@@ -135,7 +137,12 @@ fn given(exchanges: &[&Exchange]) -> Option<i32> {
     let acknowledgement = all(exchanges, Happening::Received);
     let given = number(&acknowledgement, 1).filter(|_| acknowledgement.len() >= ACKNOWLEDGEMENT)?;
     let wanted = number(&handshake, SECOND_NUMBER)?;
-    (given < FIRST_VERSION && given != wanted).then_some(given)
+    (given < FIRST_VERSION && given != wanted && !may_be_taken(wanted)).then_some(given)
+}
+
+/// Whether another case may have been given this session by the agent, which numbers them from 1 to 999.
+fn may_be_taken(session: i32) -> bool {
+    (1..FIRST_VERSION).contains(&session)
 }
 
 /// All bytes that went one way, as far as they are known.
@@ -158,6 +165,8 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
     let name = numbered(&first.connection).0;
     let last_sent = rest.iter().rposition(|exchange| exchange.what == Happening::Sent);
     let in_pieces = ends.paced.contains(name) && ends.awaited.contains(name);
+    let wanted = number(&all(exchanges, Happening::Sent), SECOND_NUMBER);
+    let taken = wanted.is_some_and(|wanted| may_be_taken(wanted) && !chosen.contains_key(&wanted));
     let (mut sent, mut received) = (0, 0);
     let (mut lines, mut end) = (Vec::new(), None);
     for (place, exchange) in rest.iter().enumerate() {
@@ -177,7 +186,7 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
             Happening::Received => {
                 let at = received;
                 received += exchange.count;
-                format!("← {}", came(exchange, at, chosen))
+                format!("← {}", came(exchange, at, chosen, taken))
             }
             // A ring is cut as it comes.
             Happening::HostReceived | Happening::HostSent => continue,
@@ -202,7 +211,7 @@ fn connection(exchanges: &[&Exchange], chosen: &Chosen<'_>, ends: &Ends<'_>) -> 
     lines
 }
 
-/// Bytes that the harness sent behind so many others. Among those of the handshake may be a session.
+/// Bytes that the harness sent after so many others. Among those of the handshake may be a session.
 fn out(exchange: &Exchange, at: usize, chosen: &Chosen<'_>) -> String {
     let bytes = bytes(exchange);
     let named = number(&bytes, SECOND_NUMBER).filter(|_| at == 0).and_then(|id| chosen.get(&id));
@@ -215,14 +224,16 @@ fn out(exchange: &Exchange, at: usize, chosen: &Chosen<'_>) -> String {
     }
 }
 
-/// Bytes that the agent sent behind so many others: the acknowledgement, or messages.
-fn came(exchange: &Exchange, at: usize, chosen: &Chosen<'_>) -> String {
+/// Bytes that the agent sent after so many others: the acknowledgement, or messages. `taken` says whether the wanted
+/// session may be another case's.
+fn came(exchange: &Exchange, at: usize, chosen: &Chosen<'_>, taken: bool) -> String {
     let bytes = bytes(exchange);
     if at == 0 && bytes.len() == ACKNOWLEDGEMENT {
         let value = number(&bytes, 1).expect("nine bytes");
         let value = match chosen.get(&value) {
             Some(owner) if *owner == exchange.connection => "{new}".to_owned(),
             Some(owner) => format!("{{session of {owner}}}"),
+            None if taken => "{wanted or new}".to_owned(),
             None => hex_text::encode(&bytes[1..5]),
         };
         return format!("{} {value} {}", grouped(&bytes[..1]), grouped(&bytes[5..]));
