@@ -97,11 +97,12 @@ pub(super) fn last_words(harm: i32) -> Option<Vec<u8>> {
 /// Does harm by other means than bytes.
 pub(super) fn harm(harm: i32, raw: &Raw) {
     let (there, back) = (Direction::AgentToHost, Direction::HostToAgent);
+    // More than the ring holds after what was written: the reader may be ahead of the count that it has published.
     let beyond = u64::from(raw.capacity()) + 1;
     match harm {
         // What it has written runs backwards, or claims more than fits.
         5 => raw.set_counter(back, Side::Producer, 0),
-        6 => raw.set_counter(back, Side::Producer, raw.counter(back, Side::Consumer).wrapping_add(beyond)),
+        6 => raw.set_counter(back, Side::Producer, raw.counter(back, Side::Producer).wrapping_add(beyond)),
         // So does what it has read.
         7 => raw.set_counter(there, Side::Consumer, 0),
         8 => raw.set_counter(there, Side::Consumer, raw.counter(there, Side::Producer).wrapping_add(beyond)),
@@ -125,5 +126,27 @@ pub(super) fn linger(agent: u32) {
     let until = Instant::now() + LINGERS;
     while iaspec_shm::parent_pid() == agent && Instant::now() < until {
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use iaspec_shm::{Place, Plan, Segment};
+
+    use super::*;
+
+    /// A reader that has read all that was written, and published only part of that.
+    #[test]
+    fn an_excess_is_one_for_a_reader_ahead_of_its_published_count() {
+        let plan =
+            Plan { place: Place::Memory, capacity: 64, session: 1, agent_type: 1, nonce: [0; 16], rings: true };
+        let segment = Segment::create(&plan).unwrap();
+        let raw = Raw::of(&segment);
+        raw.set_counter(Direction::HostToAgent, Side::Producer, 40);
+        raw.set_counter(Direction::HostToAgent, Side::Consumer, 10);
+        harm(6, &raw);
+        let written = raw.counter(Direction::HostToAgent, Side::Producer);
+        assert!(written - 40 > u64::from(raw.capacity()), "{written}");
     }
 }

@@ -264,7 +264,8 @@ impl Host {
         match how {
             Breaks::WrittenBackwards => raw.set_counter(there, Side::Producer, 0),
             Breaks::WrittenExcess => {
-                raw.set_counter(there, Side::Producer, raw.counter(there, Side::Consumer) + beyond);
+                // The host may have read more than the count that it has published, and never more than is written.
+                raw.set_counter(there, Side::Producer, raw.counter(there, Side::Producer) + beyond);
             }
             Breaks::ReadBackwards => raw.set_counter(back, Side::Consumer, 0),
             Breaks::ReadExcess => {
