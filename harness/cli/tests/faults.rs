@@ -82,7 +82,8 @@ fn a_clause_whose_faults_nothing_catches_is_a_gap() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("faults.json");
     let caught = r#"{"fault": "x", "role": "codec", "clauses": ["HS-2"], "mistake": "", "caught": true, "cases": 1,
-        "own": [{"case": "a/b/c", "clauses": ["HS-2"], "outcome": "fail", "at_weight": true, "why": ""}], "excused": [], "collateral": [], "errors": [],
+        "own": [{"case": "a/b/c", "clauses": ["HS-2"], "outcome": "fail", "side": "good",
+        "at_weight": true, "why": ""}], "excused": [], "collateral": [], "errors": [],
         "millis": 1, "attempts": 1}"#;
     std::fs::write(&path, format!(r#"{{"schema": 1, "faults": [{caught}]}}"#)).expect("a matrix");
     let ran = run(&["explain", "--coverage", "--matrix", &path.display().to_string()]);
@@ -92,6 +93,7 @@ fn a_clause_whose_faults_nothing_catches_is_a_gap() {
             .contains("GAP        HS-3: no fault of it is caught at its weight by a case that cites it\n")
     );
     assert!(!ran.stdout.contains("GAP        HS-2:"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("one side   HS-3:"), "a gap needs no second line: {}", ran.stdout);
     assert!(ran.last_line().starts_with("clauses: 1 of "), "{}", ran.last_line());
 }
 

@@ -11,9 +11,11 @@ pub mod export;
 mod files;
 pub mod former;
 pub mod schema;
+mod side;
 pub mod transcript;
 
 pub use codec::CodecCase;
 pub use corpus::Corpus;
 pub use files::CorpusFiles;
+pub use side::Side;
 pub use transcript::{Transcript, TranscriptCase};

@@ -139,8 +139,14 @@ mod tests {
     /// A reader that has read all that was written, and published only part of that.
     #[test]
     fn an_excess_is_one_for_a_reader_ahead_of_its_published_count() {
-        let plan =
-            Plan { place: Place::Memory, capacity: 64, session: 1, agent_type: 1, nonce: [0; 16], rings: true };
+        let plan = Plan {
+            place: Place::Memory,
+            capacity: 64,
+            session: 1,
+            agent_type: 1,
+            nonce: [0; 16],
+            rings: true,
+        };
         let segment = Segment::create(&plan).unwrap();
         let raw = Raw::of(&segment);
         raw.set_counter(Direction::HostToAgent, Side::Producer, 40);

@@ -1,10 +1,11 @@
 //! What there is about each clause: cases that cite it, faults that break it, and which of those are caught by them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use iaspec_harness::clauses::Tier;
-use iaspec_harness::vectors::Corpus;
+use iaspec_harness::vectors::{CodecCase, Corpus, Side};
 use iaspec_harness::verdict::Outcome;
 use serde::Serialize;
 
@@ -36,22 +37,57 @@ struct Covered {
     faults: usize,
     /// How many of these are caught, at the weight of the clause, by a case that cites it; unknown without a run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    kills: Option<usize>,
+    kills: Option<Kills>,
+    /// The sides from which cases are about it.
+    sides: BTreeSet<Side>,
     /// Why nothing can test it.
     #[serde(skip_serializing_if = "Option::is_none")]
     untestable: Option<String>,
 }
 
+/// How many faults of a clause are caught: by any case, and from each side.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Kills {
+    all: usize,
+    good: usize,
+    wrong: usize,
+}
+
+impl Kills {
+    fn of(clause: &str, weight: Outcome, lines: &[Line]) -> Self {
+        let count = |side| lines.iter().filter(|line| line.is_caught_by(clause, weight, side)).count();
+        Self { all: count(None), good: count(Some(Side::Good)), wrong: count(Some(Side::Wrong)) }
+    }
+
+    fn from(&self, side: Side) -> usize {
+        match side {
+            Side::Good => self.good,
+            Side::Wrong => self.wrong,
+        }
+    }
+}
+
 impl Covered {
     /// What is missing, if anything is.
     fn gap(&self) -> Option<&'static str> {
-        match (self.cases, self.faults, self.kills) {
-            _ if self.untestable.is_some() => None,
-            (0, _, _) => Some("no case cites it"),
-            (_, 0, _) => Some("no fault breaks it"),
-            (_, _, Some(0)) => Some("no fault of it is caught at its weight by a case that cites it"),
-            _ => None,
-        }
+        let gap = match (self.cases, self.faults, self.kills) {
+            _ if self.untestable.is_some() => return None,
+            (0, _, _) => "no case cites it",
+            (_, 0, _) => "no fault breaks it",
+            (_, _, Some(Kills { all: 0, .. })) => {
+                "no fault of it is caught at its weight by a case that cites it"
+            }
+            _ => return None,
+        };
+        Some(gap)
+    }
+
+    /// A side from which cases are about a documented or regression clause, and from which no fault is caught at its
+    /// weight. It is reported, and no gap.
+    fn missed_side(&self) -> Option<Side> {
+        let binding = matches!(self.tiers.first(), Some(Tier::D | Tier::R));
+        let kills = self.kills.filter(|kills| binding && kills.all > 0)?;
+        self.sides.iter().copied().find(|side| kills.from(*side) == 0)
     }
 
     fn tiers(&self) -> String {
@@ -59,12 +95,17 @@ impl Covered {
     }
 
     /// Its counts, for a table.
-    fn counts(&self) -> [String; 3] {
+    fn counts(&self) -> [String; 5] {
         if self.untestable.is_some() {
-            return ["untestable".to_owned(), String::new(), String::new()];
+            return ["untestable".to_owned(), String::new(), String::new(), String::new(), String::new()];
         }
-        let kills = self.kills.map_or(String::new(), |kills| kills.to_string());
-        [self.cases.to_string(), self.faults.to_string(), kills]
+        let kills = self.kills.map_or(String::new(), |kills| kills.all.to_string());
+        let from = |side| match self.kills {
+            Some(_) if !self.sides.contains(&side) => "-".to_owned(),
+            Some(kills) => kills.from(side).to_string(),
+            None => String::new(),
+        };
+        [self.cases.to_string(), self.faults.to_string(), kills, from(Side::Good), from(Side::Wrong)]
     }
 }
 
@@ -81,7 +122,8 @@ impl Coverage {
                 tiers: clause.tiers().collect(),
                 cases: cases.iter().filter(|case| case.clauses.contains(id)).count(),
                 faults: catalogue.faults.iter().filter(|fault| fault.breaks(id)).count(),
-                kills: ran.map(|lines| lines.iter().filter(|line| line.is_caught_by(id, weight)).count()),
+                kills: ran.map(|lines| Kills::of(id, weight, lines)),
+                sides: sides(corpus, id),
                 untestable: clause.untestable.clone(),
             }
         });
@@ -96,11 +138,19 @@ impl Coverage {
     /// Prints a line for each clause.
     pub(crate) fn print(&self) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
-        writeln!(out, "{:<7} {:<4} {:>10} {:>6} {:>5}", "clause", "tier", "cases", "faults", "kills")?;
+        let (cases, faults, kills, good, wrong) = ("cases", "faults", "kills", "good", "wrong");
+        writeln!(
+            out,
+            "{:<7} {:<4} {cases:>10} {faults:>6} {kills:>5} {good:>5} {wrong:>5}",
+            "clause", "tier"
+        )?;
         for covered in &self.clauses {
-            let [cases, faults, kills] = covered.counts();
+            let [cases, faults, kills, good, wrong] = covered.counts();
             let (clause, tiers, title) = (&covered.clause, covered.tiers(), &covered.title);
-            writeln!(out, "{clause:<7} {tiers:<4} {cases:>10} {faults:>6} {kills:>5}  {title}")?;
+            writeln!(
+                out,
+                "{clause:<7} {tiers:<4} {cases:>10} {faults:>6} {kills:>5} {good:>5} {wrong:>5}  {title}"
+            )?;
         }
         drop(out);
         self.print_gaps()
@@ -117,6 +167,12 @@ impl Coverage {
         for gap in &self.unaudited {
             writeln!(out, "GAP        {gap}")?;
         }
+        for covered in &self.clauses {
+            if let Some(side) = covered.missed_side() {
+                let (clause, side) = (&covered.clause, side.name());
+                writeln!(out, "one side   {clause}: no fault is caught by a case of its {side} side")?;
+            }
+        }
         let (testable, untestable): (Vec<_>, Vec<_>) =
             self.clauses.iter().partition(|covered| covered.untestable.is_none());
         let covered = testable.iter().filter(|covered| covered.gap().is_none()).count();
@@ -127,15 +183,15 @@ impl Coverage {
 
     /// The same as a table in Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let head = "| clause | tier | cases | faults | kills | |\n|---|---|---|---|---|---|\n";
+        let head = "| clause | tier | cases | faults | kills | good side | wrong side | |\n|---|---|---|---|---|---|---|---|\n";
         let mut text = format!("\n# Clauses\n\n{head}");
         for covered in &self.clauses {
-            let [cases, faults, kills] = covered.counts();
+            let [cases, faults, kills, good, wrong] = covered.counts();
             let remark = covered.gap().or(covered.untestable.as_deref()).unwrap_or_default();
             // Writing to a text cannot fail.
             let _ = writeln!(
                 text,
-                "| {} {} | {} | {cases} | {faults} | {kills} | {} |",
+                "| {} {} | {} | {cases} | {faults} | {kills} | {good} | {wrong} | {} |",
                 covered.clause,
                 covered.title,
                 covered.tiers(),
@@ -144,6 +200,16 @@ impl Coverage {
         }
         text
     }
+}
+
+/// The sides from which cases are about a clause, which they cite first.
+fn sides(corpus: &Corpus, clause: &String) -> BTreeSet<Side> {
+    let is_about = |clauses: &[String]| clauses.first() == Some(clause);
+    let codec = corpus.codec.iter().filter(|case| is_about(&case.clauses)).map(CodecCase::side);
+    let cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+    let cases = cases.filter(|case| is_about(&case.clauses));
+    let transcripts = cases.flat_map(|case| case.roles.iter().map(|role| case.side(*role)));
+    codec.chain(transcripts).collect()
 }
 
 /// Claims of a manifest that no fault belies, or none that is caught.

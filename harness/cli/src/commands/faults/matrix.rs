@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use iaspec_harness::subject::Role;
+use iaspec_harness::vectors::Side;
 use iaspec_harness::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,8 @@ pub(crate) struct Kill {
     /// The clauses that the case cites.
     pub(super) clauses: Vec<String>,
     pub(super) outcome: Outcome,
+    /// The side from which the case tests its clauses.
+    pub(super) side: Side,
     /// Whether that weighs as the gravest clause that the fault breaks, and the case cites that clause.
     pub(super) at_weight: bool,
     /// What went wrong first.
@@ -96,10 +99,12 @@ impl Line {
         self.fault == name && self.is_killed()
     }
 
-    /// Whether it breaks a clause, and a case that cites it failed as gravely as a clause of such a weight demands.
-    pub(super) fn is_caught_by(&self, clause: &str, weight: Outcome) -> bool {
+    /// Whether it breaks a clause, and a case that cites it, of that side if one is given, failed as gravely as a clause
+    /// of such a weight demands.
+    pub(super) fn is_caught_by(&self, clause: &str, weight: Outcome, side: Option<Side>) -> bool {
         let cites = |clauses: &[String]| clauses.iter().any(|cited| cited == clause);
-        let caught = |kill: &Kill| cites(&kill.clauses) && kill.outcome <= weight;
+        let from = |kill: &Kill| side.is_none_or(|side| kill.side == side);
+        let caught = |kill: &Kill| from(kill) && cites(&kill.clauses) && kill.outcome <= weight;
         cites(&self.clauses) && self.own.iter().any(caught)
     }
 

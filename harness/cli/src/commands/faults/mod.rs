@@ -23,7 +23,8 @@ Each fault is a mistake that implementers make, built into the reference impleme
 to fail it by a case of a clause that the fault breaks, as gravely as that clause demands (of a
 documented, regression or contract clause by `fail`), and may not fail cases that have nothing to do
 with it: a case fails for a fault only if it cites one of the fault's clauses, or one that the catalogue
-names beside them with the reason.
+names beside them with the reason. A clause whose faults are caught only by cases that offer what is
+right, or only by cases that offer what is wrong, is reported as `one side`, which is no failure.
 
 Examples:
   iaspec faults                               each fault where it shows

@@ -8,7 +8,8 @@ use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, S
 use iaspec_harness::event::{CaseResult, Event};
 use iaspec_harness::subject::{Manifest, Role};
 use iaspec_harness::terms::Encryption;
-use iaspec_harness::vectors::Corpus;
+use iaspec_harness::vectors::transcript::Party;
+use iaspec_harness::vectors::{CodecCase, Corpus, Side};
 use iaspec_harness::verdict::Outcome;
 
 use super::Faults;
@@ -209,6 +210,21 @@ fn options(answer_within: Duration, longest_wait: Duration) -> RunOptions {
     }
 }
 
+/// The side from which a case tests a role.
+fn side(corpus: &Corpus, role: Role, name: &str) -> Side {
+    let party = match role {
+        Role::Agent => Party::Agent,
+        Role::Client => Party::Client,
+        Role::Host => Party::Host,
+        Role::Codec => {
+            let case = corpus.codec.iter().find(|case| case.name == name);
+            return case.map_or(Side::Good, CodecCase::side);
+        }
+    };
+    let mut cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
+    cases.find(|case| case.name == name).map_or(Side::Good, |case| case.side(party))
+}
+
 /// What a result says about a fault.
 fn judge(fault: &Fault, result: &CaseResult, corpus: &Corpus, line: &mut Line) {
     let told = || {
@@ -217,6 +233,7 @@ fn judge(fault: &Fault, result: &CaseResult, corpus: &Corpus, line: &mut Line) {
             case: result.case.clone(),
             clauses: result.clauses.clone(),
             outcome: result.outcome,
+            side: side(corpus, fault.role, &result.case),
             at_weight: fault.is_killed_by(&result.clauses, result.outcome, &corpus.clauses),
             why: problem.or_else(|| result.reason.clone()).unwrap_or_default(),
         }
