@@ -10,8 +10,6 @@
 
 mod support;
 
-use std::sync::{Mutex, PoisonError};
-
 use iaspec_harness::event::Tally;
 use iaspec_harness::verdict::Outcome;
 use rstest::rstest;
@@ -27,40 +25,11 @@ fn hostile(behaviour: &str, number: u32) -> Seen {
     run(&corpus(), &Setup::hostile(behaviour, number))
 }
 
-/// Held by tests whose subject stops: every subject of a process that is stopped excuses what is late in all its runs.
-static STOPS: Mutex<()> = Mutex::new(());
-
-#[test]
-fn an_agent_that_is_stopped_from_outside_fails_no_case() {
-    let _alone = STOPS.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = run(&corpus(), &Setup::hostile("is-stopped-for-8s", 8));
-    assert_eq!(seen.tally, Tally { passed: 16, ..Tally::default() }, "{:?}", seen.problems());
-    let again: Vec<&str> = seen.cases.values().filter_map(|case| case.reason.as_deref()).collect();
-    assert!(!again.is_empty());
-    for reason in again {
-        assert!(reason.contains("alone, because "), "{reason}");
-        assert!(reason.contains("the machine held the subject up for "), "{reason}");
-    }
-}
-
 // Hosts of an agent have 5 s after its end (SES-6), and each takes a moment.
 #[test]
 fn what_ends_soon_after_its_agent_is_not_left_behind() {
     let seen = run(&corpus(), &Setup::hostile("leaves-a-child-for-a-moment", 0));
     assert_eq!((seen.tally.passed, seen.warnings()), (16, Vec::<&str>::new()), "{:?}", seen.problems());
-}
-
-#[rstest]
-#[case("pauses-for-6s")]
-#[case("pauses-for-9s")]
-fn an_agent_that_stands_still_once_is_one_error_and_fails_no_case(#[case] behaviour: &str) {
-    let _alone = STOPS.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = run(&corpus(), &Setup::hostile(behaviour, 8));
-    assert_eq!(seen.tally, Tally { passed: 16, errors: 1, ..Tally::default() }, "{:?}", seen.problems());
-    let notice = seen.notices.iter().find(|notice| notice.error).expect("an error of the subject");
-    assert!(notice.message.starts_with("the subject was silent from "), "{}", notice.message);
-    let again = seen.cases.values().filter(|case| case.reason.is_some()).count();
-    assert!((1..=16).contains(&again), "{again} tried again: {:?}", seen.problems());
 }
 
 #[rstest]
