@@ -98,6 +98,21 @@ fn a_clause_whose_faults_nothing_catches_is_a_gap() {
 }
 
 #[test]
+fn a_kill_has_the_side_of_its_case_in_every_mode_of_encryption() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("faults.json");
+    let report = format!("json={}", path.display());
+    let ran = run(&["faults", "undecryptable-messages-answered", "--report", &report]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let text = std::fs::read_to_string(&path).expect("the matrix");
+    let matrix: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let kills = matrix["faults"][0]["own"].as_array().expect("kills");
+    let kill = kills.iter().find(|kill| kill["case"] == "encryption/aes_damage/not-acted-on@aes");
+    // Damaged frames must end the connection.
+    assert_eq!(kill.expect("a kill")["side"], "wrong");
+}
+
+#[test]
 fn a_matrix_that_is_none_is_a_usage_error() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("faults.json");

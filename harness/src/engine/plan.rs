@@ -11,7 +11,7 @@ use crate::select::{Pattern, hint};
 use crate::subject::{Manifest, Role};
 use crate::terms::{Day, Encryption, word};
 use crate::vectors::transcript::{Party, TranscriptCase};
-use crate::vectors::{CodecCase, Corpus};
+use crate::vectors::{CodecCase, Corpus, Side};
 use crate::verdict::Outcome;
 
 /// Which cases somebody wants to run: those that fit one of each kind of condition given.
@@ -55,6 +55,16 @@ fn cites(clauses: &[String], wanted: &str) -> bool {
     clauses.iter().any(|clause| clause == wanted || group(clause))
 }
 
+/// The party of a conversation that a subject of a role is; a codec is none.
+fn party(role: Role) -> Option<Party> {
+    match role {
+        Role::Codec => None,
+        Role::Agent => Some(Party::Agent),
+        Role::Client => Some(Party::Client),
+        Role::Host => Some(Party::Host),
+    }
+}
+
 /// A case of the corpus.
 #[derive(Clone, Copy, Debug)]
 pub enum Case<'a> {
@@ -68,14 +78,9 @@ impl<'a> Case<'a> {
     /// The cases of a role, each in every mode of encryption in which it can be run, with their places in the
     /// corpus: those of codecs come first, then all transcripts.
     fn of_role(corpus: &'a Corpus, role: Role) -> Vec<Variant<'a>> {
-        let party = match role {
-            Role::Codec => {
-                let cases = corpus.codec.iter().enumerate();
-                return cases.map(|(index, case)| Variant::plain(index, Case::Codec(case))).collect();
-            }
-            Role::Agent => Party::Agent,
-            Role::Client => Party::Client,
-            Role::Host => Party::Host,
+        let Some(party) = party(role) else {
+            let cases = corpus.codec.iter().enumerate();
+            return cases.map(|(index, case)| Variant::plain(index, Case::Codec(case))).collect();
         };
         let mut variants = Vec::new();
         let mut index = corpus.codec.len();
@@ -119,6 +124,14 @@ impl<'a> Case<'a> {
         match self {
             Case::Codec(case) => &case.clauses,
             Case::Transcript(case) => &case.clauses,
+        }
+    }
+
+    /// The side from which it tests a role that it is a case of.
+    pub fn side(self, role: Role) -> Side {
+        match self {
+            Case::Codec(case) => case.side(),
+            Case::Transcript(case) => party(role).map_or(Side::Good, |party| case.side(party)),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::yaml::Spot;
 /// The side from which a case tests its clauses.
 ///
 /// A fault on the good side breaks what the clause demands of a proper exchange, one on the wrong side takes what the
-/// clause forbids. A clause that the corpus tests from both sides needs faults on both.
+/// clause forbids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -26,9 +26,6 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Good, Self::Wrong];
-
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -101,7 +98,9 @@ fn offers_wrong(step: &Step) -> bool {
         Frame::Fields(fields) => fields.length.is_some(),
         Frame::Hex(_) => false,
     };
-    let damaged = |item: &Spot<WireItem>| !matches!(item.value, WireItem::Hex(_));
+    let damaged = |item: &Spot<WireItem>| {
+        !matches!(item.value, WireItem::Hex(_)) && item.value.tls_handshake().is_none()
+    };
     step.breaks.is_some()
         || step.reset.is_some()
         || step.frames.as_ref().is_some_and(|frames| frames.value.iter().any(false_length))

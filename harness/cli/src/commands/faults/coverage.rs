@@ -70,16 +70,15 @@ impl Kills {
 impl Covered {
     /// What is missing, if anything is.
     fn gap(&self) -> Option<&'static str> {
-        let gap = match (self.cases, self.faults, self.kills) {
-            _ if self.untestable.is_some() => return None,
-            (0, _, _) => "no case cites it",
-            (_, 0, _) => "no fault breaks it",
+        match (self.cases, self.faults, self.kills) {
+            _ if self.untestable.is_some() => None,
+            (0, _, _) => Some("no case cites it"),
+            (_, 0, _) => Some("no fault breaks it"),
             (_, _, Some(Kills { all: 0, .. })) => {
-                "no fault of it is caught at its weight by a case that cites it"
+                Some("no fault of it is caught at its weight by a case that cites it")
             }
-            _ => return None,
-        };
-        Some(gap)
+            _ => None,
+        }
     }
 
     /// A side from which cases are about a documented or regression clause, and from which no fault is caught at its

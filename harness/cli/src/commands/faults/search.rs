@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use iaspec_harness::engine::{self, Conversations, Interrupt, Plan, RunOptions, Selection};
+use iaspec_harness::engine::{self, Case, Conversations, Interrupt, Plan, RunOptions, Selection};
 use iaspec_harness::event::{CaseResult, Event};
 use iaspec_harness::subject::{Manifest, Role};
 use iaspec_harness::terms::Encryption;
-use iaspec_harness::vectors::transcript::Party;
-use iaspec_harness::vectors::{CodecCase, Corpus, Side};
+use iaspec_harness::vectors::Corpus;
 use iaspec_harness::verdict::Outcome;
 
 use super::Faults;
@@ -158,7 +157,10 @@ impl<'a> Search<'a> {
         let mut line = Line::new(fault);
         let mut emit = |event| {
             if let Event::CaseFinished(result) = event {
-                judge(fault, &result, self.corpus, &mut line);
+                let planned = plan.cases.iter().find(|planned| planned.name == result.case);
+                if let Some(planned) = planned {
+                    judge(fault, planned.case, &result, self.corpus, &mut line);
+                }
             }
         };
         engine::run_subject(self.corpus, manifest, plan, &options, &mut interrupt, &mut emit).await;
@@ -210,30 +212,15 @@ fn options(answer_within: Duration, longest_wait: Duration) -> RunOptions {
     }
 }
 
-/// The side from which a case tests a role.
-fn side(corpus: &Corpus, role: Role, name: &str) -> Side {
-    let party = match role {
-        Role::Agent => Party::Agent,
-        Role::Client => Party::Client,
-        Role::Host => Party::Host,
-        Role::Codec => {
-            let case = corpus.codec.iter().find(|case| case.name == name);
-            return case.map_or(Side::Good, CodecCase::side);
-        }
-    };
-    let mut cases = corpus.transcripts.iter().flat_map(|transcript| &transcript.cases);
-    cases.find(|case| case.name == name).map_or(Side::Good, |case| case.side(party))
-}
-
 /// What a result says about a fault.
-fn judge(fault: &Fault, result: &CaseResult, corpus: &Corpus, line: &mut Line) {
+fn judge(fault: &Fault, case: Case<'_>, result: &CaseResult, corpus: &Corpus, line: &mut Line) {
     let told = || {
         let problem = result.problems.first().map(|problem| problem.summary.clone());
         Kill {
             case: result.case.clone(),
             clauses: result.clauses.clone(),
             outcome: result.outcome,
-            side: side(corpus, fault.role, &result.case),
+            side: case.side(fault.role),
             at_weight: fault.is_killed_by(&result.clauses, result.outcome, &corpus.clauses),
             why: problem.or_else(|| result.reason.clone()).unwrap_or_default(),
         }
